@@ -1,0 +1,46 @@
+# Two commands do all the set-up themselves: `make demo` runs the main job, `make test` the tests.
+# PYTHON chooses the interpreter (3.11 or later), VENV the virtual environment.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.installed
+DEMO = demo-output
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint check benchmark schemas interop clean
+
+help: ## say what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml scripts/check_system.py
+	$(PYTHON) scripts/check_system.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[sim]' --group dev
+	touch $@
+
+demo: $(STAMP) ## ten human Lift demonstrations in, 20 new verified ones out
+	$(BIN)/python scripts/demo.py --out $(DEMO)
+
+test: $(STAMP) ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## ruff and pyright
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+check: lint test ## what CI runs
+
+schemas: $(STAMP) ## print schemas/*.json from the code
+	$(BIN)/python scripts/print_schemas.py
+
+benchmark: $(STAMP) ## run the benchmarks that take minutes
+	$(BIN)/python -m pytest benchmarks -p no:timeout $(ARGS)
+
+interop: $(STAMP) ## read a generated file with robomimic itself, in an environment of its own
+	scripts/interop.sh
+
+clean: ## remove the virtual environment and the demo's output
+	rm -rf $(VENV) $(DEMO)

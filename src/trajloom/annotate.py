@@ -1,0 +1,191 @@
+"""Give demonstrations their `datagen_info`, so that they can be sources: `trajloom annotate`."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from trajloom import dataset as datasets
+from trajloom.errors import SourceError
+from trajloom.formats import Part, Progress, Source
+from trajloom.schema import Column, Header
+from trajloom.tables import Array, columns_of, to_arrow
+
+NEEDED = ("states", "actions")
+
+
+def annotate(
+    source: str | Path,
+    out: str | Path,
+    *,
+    task: str,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> list[str]:
+    """Replay the stored states of demonstrations and write them again with `datagen_info/...`.
+
+    Poses, signals and targets are found on each episode's own model, in bare MuJoCo, without stepping. Everything else
+    of the source is kept as it is; a `datagen_info` that was there is replaced.
+
+    Args:
+        source: Demonstrations with `states`, `actions` and their model XML, in any format.
+        out: File or folder to write; its suffix says the format.
+        task: Name of the task, such as "lift".
+        overwrite: Whether an output that is there may be replaced.
+        progress: Called with (episodes done, episodes in all).
+
+    Returns:
+        Notes: how a value was judged where the model lacks what would show it, and what was odd, a line each.
+
+    Raises:
+        SourceError: The demonstrations lack states, actions or a model for the task.
+    """
+    dataset = datasets.read(str(source))
+    missing = [name for name in NEEDED if name not in {column.name for column in dataset.header.steps}]
+    if missing:
+        found = ", ".join(column.name for column in dataset.header.steps)
+        raise SourceError(
+            f"{source} has no {' and no '.join(missing)}, so its states cannot be replayed; there are: {found}"
+        )
+    annotated = Annotated(dataset.source, task)
+    datasets.Dataset(annotated).write(str(out), overwrite=overwrite, progress=progress)
+    return annotated.notes
+
+
+class Annotated(Source):
+    """A dataset with `datagen_info` columns added as it is read."""
+
+    def __init__(self, source: Source, task: str):
+        from trajloom.sim import annotate as replay
+        from trajloom.sim import tasks
+
+        self._source, self._replay, self._task, self._task_name = source, replay, tasks.get(task), task
+        self._models = source.models()
+        self.notes: list[str] = []
+        self._header = self._with_datagen_info(source.header)
+
+    @property
+    def header(self) -> Header:
+        return self._header
+
+    def parts(self) -> Sequence[Part]:
+        return [AnnotatedPart(self, part) for part in self._source.parts()]
+
+    def models(self) -> Mapping[str, str]:
+        return self._models
+
+    def _with_datagen_info(self, header: Header) -> Header:
+        """The header with the new columns, as the first episode has them."""
+        kept = tuple(column for column in header.steps if not column.name.startswith("datagen_info/"))
+        first = next((part for part in self._source.parts() if part.num_episodes), None)
+        if first is None:
+            raise SourceError("there is no episode to annotate")
+        self._header = header
+        found = next(iter(self.datagen_infos(first).values()))
+        self.notes.clear()
+        new = tuple(
+            Column(name=name, dtype=str(values.dtype), shape=values.shape[1:], when="before", **_kind(name))
+            for name, values in found.items()
+        )
+        return header.with_(steps=kept + new)
+
+    def datagen_infos(self, part: Part) -> dict[int, dict[str, Array]]:
+        """Episode -> the new columns, for the episodes of a part."""
+        rows = {row["episode_index"]: row for row in part.episodes().to_pylist()}
+        steps = pa.Table.from_batches(part.steps(["episode_index", *NEEDED]))
+        index = steps.column("episode_index").to_numpy()
+        arrays = columns_of(steps, self._source.header)
+        return {
+            number: self._datagen_info(row, {name: arrays[name][index == number] for name in NEEDED})
+            for number, row in rows.items()
+        }
+
+    def _datagen_info(self, row: Mapping[str, Any], columns: Mapping[str, Array]) -> dict[str, Array]:
+        header = self._source.header
+        kwargs = (header.env_args or {}).get("env_kwargs", header.env_args or {})
+        try:
+            annotation = self._replay.annotate_episode(
+                columns["states"],
+                columns["actions"],
+                self._models.get(row["model"] or "", ""),
+                self._task,
+                version=header.env_args.get("env_version") if header.env_args else None,
+                controller=kwargs.get("controller_configs"),
+                stand_in=self._stand_in(kwargs),
+            )
+        except SourceError as error:
+            raise SourceError(f"{row['name']}: {error}") from error
+        self.notes += [f"{row['name']}: {note}" for note in annotation.notes]
+        return annotation.info.to_columns()
+
+    def _stand_in(self, env_kwargs: Mapping[str, Any]) -> Callable[[], str]:
+        """The XML of the task's own environment, for episodes whose model does not load."""
+
+        def xml() -> str:
+            from trajloom.sim.scene import make_scene
+
+            robots = env_kwargs.get("robots", "Panda")
+            robot = robots if isinstance(robots, str) else robots[0]
+            return make_scene(task=self._task_name, robot=robot).model_xml()
+
+        return xml
+
+
+class AnnotatedPart(Part):
+    """A part of the source with the new columns."""
+
+    def __init__(self, owner: Annotated, part: Part):
+        self._owner, self._part = owner, part
+
+    @property
+    def num_episodes(self) -> int:
+        return self._part.num_episodes
+
+    @property
+    def num_steps(self) -> int:
+        return self._part.num_steps
+
+    def episodes(self) -> pa.Table:
+        return self._part.episodes()
+
+    def attempts(self) -> pa.Table:
+        return self._part.attempts()
+
+    def rest(self) -> Iterator[pa.RecordBatch]:
+        return self._part.rest()
+
+    def steps(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        header = self._owner.header
+        wanted = header.steps_schema.names if columns is None else list(columns)
+        if not any(map(_is_new, wanted)):
+            yield from self._part.steps(wanted)
+            return
+        new = self._owner.datagen_infos(self._part)
+        kept = [name for name in wanted if not _is_new(name)]
+        for batch in self._part.steps([*dict.fromkeys(["episode_index", "frame_index", *kept])]):
+            yield _with_new(batch, new, header).select(wanted)
+
+
+def _is_new(name: str) -> bool:
+    return name.startswith("datagen_info/")
+
+
+def _kind(name: str) -> dict[str, Any]:
+    """Unit and frame of a column of `datagen_info`."""
+    pose = "pose" in name
+    return {"unit": "m", "frame": "world"} if pose else {}
+
+
+def _with_new(batch: pa.RecordBatch, new: Mapping[int, Mapping[str, Array]], header: Header) -> pa.RecordBatch:
+    """Some rows of `steps` with the new columns of their episodes."""
+    episode, frame = batch.column("episode_index").to_numpy(), batch.column("frame_index").to_numpy()
+    cuts = [0, *(np.flatnonzero(np.diff(episode)) + 1), len(episode)]
+    runs = [(new[int(episode[a])], frame[a:b]) for a, b in pairwise(cuts) if b > a]
+    for column in header.steps:
+        if _is_new(column.name):
+            values = np.concatenate([columns[column.name][frames] for columns, frames in runs])
+            batch = batch.append_column(column.name, to_arrow(values, column))
+    return batch

@@ -1,0 +1,91 @@
+"""`trajloom generate`: new episodes from sources."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trajloom.cli import console, options, running
+
+
+def generate(
+    source: Annotated[str, typer.Argument(help="Demonstrations with datagen_info, in any format.")],
+    out: Annotated[str, typer.Argument(help="Folder or URL of the dataset to make, resume or extend.")],
+    task: options.Task,
+    variant: options.Variant = "D0",
+    robot: options.Robot = "Panda",
+    gripper: options.Gripper = None,
+    successes: Annotated[int | None, typer.Option(min=1, help="Go on until there are this many.")] = None,
+    attempts: Annotated[int | None, typer.Option(min=1, help="Or: make exactly this many attempts.")] = None,
+    seed: options.Seed = 0,
+    workers: options.Workers = None,
+    scheduler: options.Scheduler = None,
+    scratch: options.Scratch = None,
+    keep_failed: options.KeepFailed = False,
+    config: Annotated[
+        Path | None, typer.Option(help="Subtasks from a JSON file: ours, or a MimicGen config or task_spec.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Use only the sources of this split (filter key).")] = None,
+    select_src_per_subtask: Annotated[
+        bool | None,
+        typer.Option(
+            "--select-src-per-subtask/--select-src-once", help="Choose a source for every subtask, or once an attempt."
+        ),
+    ] = None,
+    transform_first_robot_pose: Annotated[
+        bool, typer.Option("--transform-first-robot-pose", help="Start every segment at its first reached pose.")
+    ] = False,
+    interpolate_from_last_target_pose: Annotated[
+        bool,
+        typer.Option("--from-last-target/--from-reached-pose", help="Where the bridge to the next segment begins."),
+    ] = True,
+    success: Annotated[
+        str, typer.Option(help="'any' step counts, as in MimicGen; 'final'; or 'hold-5': held for 5 steps.")
+    ] = "any",
+    compat: Annotated[str | None, typer.Option(help="'mimicgen' repeats the original's quirks.")] = None,
+    max_attempts: options.MaxAttempts = None,
+    min_success_rate: Annotated[float, typer.Option(min=0, max=1, help="Give up below this rate.")] = 0.01,
+    unit: options.Unit = 5,
+    preload: Annotated[
+        list[str] | None, typer.Option(help="Module that workers import first, such as one with your own strategy.")
+    ] = None,
+    hang_after: Annotated[float, typer.Option(help="Seconds after which an attempt counts as hung.")] = 600.0,
+) -> None:
+    """Generate new, verified episodes from source demonstrations (MimicGen). The same command resumes or extends.
+
+    Example: trajloom generate annotated.hdf5 out/ --task lift --successes 100 --seed 7
+    """
+    from trajloom.run import generate as run
+
+    if successes is None and attempts is None:
+        successes = 10
+    with console.warnings_in_words(), running.run_bar(f"generating {task} {variant}", successes, attempts) as progress:
+        summary = run(
+            source,
+            out,
+            task=task,
+            variant=variant,
+            robot=robot,
+            gripper=gripper,
+            successes=successes,
+            attempts=attempts,
+            seed=seed,
+            workers=workers,
+            scheduler=scheduler,
+            scratch=scratch,
+            keep_failed=keep_failed,
+            spec=config,
+            split=split,
+            select_src_per_subtask=select_src_per_subtask,
+            transform_first_robot_pose=transform_first_robot_pose,
+            interpolate_from_last_target_pose=interpolate_from_last_target_pose,
+            success=success,
+            compat=options.compat(compat),
+            max_attempts=max_attempts,
+            min_success_rate=min_success_rate,
+            unit=unit,
+            hang_after=hang_after,
+            preload=preload or (),
+            on_progress=progress,
+        )
+    running.report(summary)

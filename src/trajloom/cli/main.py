@@ -1,0 +1,53 @@
+"""`trajloom`: puts the commands together and turns our own errors into one line on standard error."""
+
+import sys
+
+import typer
+
+from trajloom.cli.annotate import annotate
+from trajloom.cli.compact import compact
+from trajloom.cli.convert import convert
+from trajloom.cli.expert import expert
+from trajloom.cli.generate import generate
+from trajloom.cli.info import info
+from trajloom.cli.stats import stats
+from trajloom.errors import TrajloomError
+
+typer_app = typer.Typer(
+    name="trajloom",
+    help="Turn a handful of robot demonstrations into thousands of verified ones, keep them as columns, convert them.",
+    epilog="Start with: trajloom annotate demos.hdf5 annotated.hdf5 --task lift, "
+    "then: trajloom generate annotated.hdf5 out/ --task lift --successes 100",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (annotate, generate, expert, convert, info, stats, compact):
+    typer_app.command()(command)
+
+
+@typer_app.callback(invoke_without_command=True)
+def version(
+    show: bool = typer.Option(False, "--version", help="Print the version and leave."),
+) -> None:
+    if show:
+        from trajloom import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+def app() -> None:
+    """Run the command line; errors of ours end it with one line and exit status 1, Ctrl-C with 130."""
+    try:
+        typer_app()
+    except TrajloomError as error:
+        print(f"trajloom: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("trajloom: interrupted; what was committed is kept, the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    app()

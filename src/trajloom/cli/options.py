@@ -1,0 +1,33 @@
+"""Options that several commands have, declared once."""
+
+from typing import Annotated, Literal
+
+import typer
+
+Task = Annotated[str, typer.Option(help="lift, stack, stack_three, square, pick_place or door.")]
+Variant = Annotated[str, typer.Option(help="Where objects start: D0, D1, ... as in the MimicGen paper.")]
+Robot = Annotated[str, typer.Option(help="Panda, Sawyer, IIWA or UR5e.")]
+Gripper = Annotated[str | None, typer.Option(help="robosuite's name of a gripper; by default the robot's usual one.")]
+Seed = Annotated[int, typer.Option(help="Decides every draw: the same seed gives the same bytes.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each core.")]
+Scheduler = Annotated[str | None, typer.Option(help="Work on this Dask cluster instead (tcp://host:port).")]
+Scratch = Annotated[str | None, typer.Option(help="Folder or URL that this machine and all workers share.")]
+KeepFailed = Annotated[bool, typer.Option("--keep-failed", help="Keep the steps of failed attempts too.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that is there.")]
+MaxAttempts = Annotated[int | None, typer.Option(min=1, help="Give up after this many attempts.")]
+Unit = Annotated[int, typer.Option(min=1, help="Attempts in a part of the dataset.")]
+OnError = Annotated[str, typer.Option(help="'raise' refuses damaged episodes, 'skip' keeps the whole ones.")]
+
+
+def on_error(word: str) -> Literal["raise", "skip"]:
+    """The option `--on-error`, checked."""
+    if word not in ("raise", "skip"):
+        raise typer.BadParameter(f"--on-error must be 'raise' or 'skip', got {word!r}")
+    return word
+
+
+def compat(word: str | None) -> Literal["mimicgen"] | None:
+    """The option `--compat`, checked."""
+    if word not in (None, "mimicgen"):
+        raise typer.BadParameter(f"--compat must be 'mimicgen', got {word!r}")
+    return word

@@ -1,0 +1,132 @@
+"""One unit of a run: its attempts, and the rows that they become."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from trajloom.engine import generate as engine
+from trajloom.engine.segments import Sources
+from trajloom.errors import TrajloomError
+from trajloom.generation.recipe import Recipe, made_by
+from trajloom.rollout import Recorder, Rollout
+from trajloom.schema import ATTEMPTS, ELEMENT_TYPES, Column, Header, is_own_step, stored_name
+from trajloom.seeding import rng_for
+from trajloom.store import PartWriter
+from trajloom.tables import choices_array, episodes_table, steps_batch
+from trajloom.task import Scene, TaskSpec
+
+
+@lru_cache(maxsize=2)
+def scene_of(task: str, variant: str, robot: str, gripper: str | None, control_hz: float) -> Scene:
+    """The environment of this process with these settings, made once."""
+    from trajloom.sim.scene import make_scene
+
+    return make_scene(task=task, variant=variant, robot=robot, gripper=gripper, control_hz=control_hz)
+
+
+def scene_for(recipe: Recipe) -> Scene:
+    """The environment that a recipe needs."""
+    return scene_of(recipe.task, recipe.variant, recipe.robot, recipe.gripper, recipe.control_hz)
+
+
+def attempt(recipe: Recipe, number: int, sources: Sources | None) -> Rollout:
+    """Attempt `number` of a run; an error that is not ours becomes a failed attempt with its reason."""
+    rng = rng_for(recipe.seed, "attempt" if recipe.kind == "mimicgen" else "expert", number)
+    scene = scene_for(recipe)
+    try:
+        if recipe.kind == "expert":
+            from trajloom.sim.policies import run_expert
+
+            return run_expert(scene, recipe.task, rng)
+        assert sources is not None
+        assert recipe.spec is not None
+        spec, settings = TaskSpec.from_json(recipe.spec), engine.Settings(**recipe.engine)
+        return engine.attempt(scene, sources, spec, settings, rng)
+    except TrajloomError:
+        raise
+    except Exception as error:
+        return Rollout(success=False, columns={}, reason=f"raised {type(error).__name__}: {error}")
+
+
+def lost(reason: str) -> Rollout:
+    """An attempt whose process crashed or hung, twice."""
+    return Rollout(success=False, columns={}, reason=reason)
+
+
+def probe(recipe: Recipe) -> Header:
+    """The header of a run's dataset, from one step of its scene."""
+    scene = scene_for(recipe)
+    scene.reset(rng_for(recipe.seed, "probe"))
+    recorder = Recorder(scene)
+    still = scene.target_pose_to_action(scene.eef_pose())
+    recorder.step(scene.join_action(still, scene.gripper_action(np.zeros(scene.action_dim))))
+    columns = recorder.columns()
+    return Header(
+        steps=tuple(_column(name, values) for name, values in columns.items() if not is_own_step(name)),
+        eefs=scene.eefs if recipe.kind == "mimicgen" else (),
+        control_hz=recipe.control_hz,
+        env_args=scene.env_args,
+        sources=recipe.sources,
+        generation={"id": recipe.id, "recipe": recipe.to_json()},
+        made_by=made_by(),
+    )
+
+
+def _column(path: str, values: np.ndarray) -> Column:
+    dtype = str(values.dtype)
+    assert dtype in ELEMENT_TYPES, f"{path}: {dtype}"
+    pose = path.startswith(("datagen_info/eef_pose", "datagen_info/target_pose", "datagen_info/object_poses"))
+    after = path in ("rewards", "dones")
+    return Column(
+        name=stored_name(path),
+        dtype=dtype,
+        shape=values.shape[1:],
+        unit="m" if pose else None,
+        frame="world" if pose else None,
+        when="after" if after else "before",
+    )
+
+
+def write_unit(part: PartWriter, header: Header, recipe: Recipe, rollouts: Mapping[int, Rollout]) -> None:
+    """Put the attempts of a unit into a part: all into `attempts`, those that are kept into episodes and steps."""
+    episodes = []
+    for number, rollout in sorted(rollouts.items()):
+        if not (rollout.success or recipe.keep_failed) or not rollout.length:
+            continue
+        part.write_steps(steps_batch(header, number, rollout.columns))
+        episodes.append(_episode_row(recipe, number, rollout, part.add_model(rollout.model_xml)))
+    part.write_episodes(episodes_table(header, episodes))
+    part.write_attempts(attempts_table(recipe.seed, rollouts))
+
+
+def _episode_row(recipe: Recipe, number: int, rollout: Rollout, model: str | None) -> dict[str, Any]:
+    return {
+        "episode_index": number,
+        "name": f"demo_{number}",
+        "length": rollout.length,
+        "success": rollout.success,
+        "seed": recipe.seed,
+        "task": recipe.task,
+        "splits": [],
+        "model": model,
+        "attrs": "{}",
+    }
+
+
+def attempts_table(seed: int, rollouts: Mapping[int, Rollout]) -> pa.Table:
+    """The ledger's rows of some attempts."""
+    tried = sorted(rollouts.items())
+    values: dict[str, Any] = {
+        "attempt": [number for number, _ in tried],
+        "seed": [seed] * len(tried),
+        "success": [bool(rollout.success) for _, rollout in tried],
+        "failed_subtask": [rollout.failed_subtask for _, rollout in tried],
+        "reason": [rollout.reason for _, rollout in tried],
+        "steps": [rollout.length for _, rollout in tried],
+        "choices": choices_array([[asdict(choice) for choice in rollout.choices] for _, rollout in tried]),
+    }
+    return pa.table([pa.array(values[f.name], type=f.type) for f in ATTEMPTS], schema=ATTEMPTS)

@@ -1,0 +1,85 @@
+"""Record what happens in a scene, step by step, and say how it ended: the one product of engine and experts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajloom.task import Array, Scene, Step, datagen_info
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which source one subtask was made from."""
+
+    eef: str
+    subtask: int
+    source_episode: int
+    """`episode_index` of the source demonstration."""
+    start: int
+    """First source frame of the segment, after the random offset of the subtask before."""
+    end: int
+    """One past the last source frame, after this subtask's random offset."""
+    offset: int
+    """The random offset of this subtask's end, in steps."""
+
+
+@dataclass
+class Rollout:
+    """One try at an episode, successful or not."""
+
+    success: bool
+    columns: dict[str, Array]
+    """Column name -> (T, ...). Every value is from before the step's action, except `rewards` and `dones`."""
+    failed_subtask: int | None = None
+    """The first subtask that did not reach its end; None where the episode succeeded."""
+    reason: str | None = None
+    """Why it failed, in words that a user can act on."""
+    choices: list[Choice] = field(default_factory=list)
+    model_xml: str = ""
+    initial_state: NDArray[np.float64] | None = None
+
+    @property
+    def length(self) -> int:
+        return len(self.columns.get("actions", ()))
+
+
+class Recorder:
+    """Steps a scene and keeps, for every step, what robomimic and MimicGen would keep."""
+
+    def __init__(self, scene: Scene):
+        self.scene = scene
+        self.rows: list[dict[str, Any]] = []
+        self.succeeded_at: list[bool] = []
+
+    def step(self, action: NDArray[np.float64], lineage: Mapping[str, int] | None = None) -> Step:
+        """Record the scene, apply the action, and keep what came of it.
+
+        Args:
+            action: (D,). The whole action, noise included.
+            lineage: Further columns of this step: `subtask/<eef>`, `source_episode/<eef>`, `source_frame/<eef>`.
+        """
+        row: dict[str, Any] = {"actions": np.array(action, dtype=np.float64), "states": self.scene.state()}
+        row.update({f"obs/{name}": value for name, value in self.scene.observation().items()})
+        row.update(datagen_info(self.scene, action).to_columns())
+        row.update(lineage or {})
+        outcome = self.scene.step(action)
+        row["rewards"], row["dones"] = float(outcome.reward), int(outcome.done)
+        self.rows.append(row)
+        self.succeeded_at.append(bool(outcome.success))
+        return outcome
+
+    def columns(self) -> dict[str, Array]:
+        """Column -> (T, ...)."""
+        if not self.rows:
+            return {}
+        return {name: _stack(name, [row[name] for row in self.rows]) for name in self.rows[0]}
+
+
+_DTYPES = {"subtask": np.int8, "source_episode": np.int32, "source_frame": np.int32}
+
+
+def _stack(name: str, values: list[Any]) -> Array:
+    return np.asarray(values, dtype=_DTYPES.get(name.split("/")[0]))

@@ -1,0 +1,70 @@
+"""The Dask cluster that a run works on: one that nobody has to think about, or the user's own."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import fsspec
+from dask import config
+from distributed import Client, LocalCluster
+
+from trajloom.errors import RunError
+from trajloom.run.worker import PROBE, check_worker
+
+LOCAL = {
+    # a worker that dies costs its unit a retry, attempt by attempt, which `drive` does
+    "distributed.scheduler.allowed-failures": 0,
+    # units are few and long: none waits in a worker's queue, where the death of the worker would hit it too
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.scheduler.work-stealing": False,
+    "distributed.admin.large-graph-warning-threshold": "1GB",
+    # one thread for BLAS: the bits of a run must not depend on the number of cores
+    "distributed.nanny.pre-spawn-environ": {
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_TRIM_THRESHOLD_": "65536",
+    },
+}
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def connect(workers: int | None, scheduler: str | None) -> Iterator[Client]:
+    """A client of the user's cluster, or of a local one of `workers` processes that lives as long as the run."""
+    if scheduler is not None:
+        with Client(scheduler, set_as_default=False) as client:
+            yield client
+        return
+    with (
+        config.set(LOCAL),
+        LocalCluster(
+            n_workers=workers or cores(),
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,  # pyright: ignore
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def check_workers(client: Client, scratch: str) -> dict[str, str]:
+    """Prove that every worker shares `scratch` and that all have the same versions; return them."""
+    fs, folder = fsspec.core.url_to_fs(scratch)
+    fs.makedirs(folder, exist_ok=True)
+    with fsspec.open(f"{scratch}/{PROBE}", "wt") as file:
+        file.write("written by the client, read by every worker\n")  # pyright: ignore
+    if not client.scheduler_info()["workers"]:
+        client.wait_for_workers(1, timeout=60)
+    found: dict[str, dict[str, str]] = client.run(check_worker, scratch)  # pyright: ignore
+    kinds = {tuple(sorted(versions.items())) for versions in found.values()}
+    if len(kinds) > 1:
+        raise RunError(f"workers have different versions, so their results would differ: {found}")
+    return dict(kinds.pop())

@@ -1,0 +1,179 @@
+"""What scripted experts are made of: a hand that follows smooth, speed-limited motions in a scene and records them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajloom.poses import Poses, axis_angle_from_rotation, interpolate, make, rotation_angle, rotation_from_axis_angle
+from trajloom.rollout import Recorder
+from trajloom.task import Scene
+
+Vector = NDArray[np.float64]
+
+OPEN, KEEP, CLOSED = -1.0, 0.0, 1.0
+"""Gripper commands. robosuite moves the fingers by a fixed amount a step; 0 leaves them where they are, half open."""
+CARE = 0.5
+"""Share of the usual speed for motions close to things."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one demonstrator moves; each demonstration has its own, so that sources differ as people do."""
+
+    speed: float
+    """Metres a control step. The arm lags about 3.3 steps behind, and a step's action reaches 5 cm."""
+    turn_speed: float
+    """Radians a control step."""
+    clearance: float
+    """Metres above a thing from which it is approached."""
+    aim: Vector
+    """(2,). Metres by which a grasp misses the middle of a thing, along the fingers and across."""
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> "Style":
+        """A demonstrator."""
+        return cls(
+            speed=rng.uniform(0.009, 0.012),
+            turn_speed=rng.uniform(0.05, 0.07),
+            clearance=rng.uniform(0.07, 0.09),
+            aim=rng.uniform(-0.002, 0.002, size=2),
+        )
+
+
+class Hand:
+    """The gripper of a single-arm scene, moved by target poses; every step is recorded."""
+
+    def __init__(self, scene: Scene, style: Style):
+        """Start where the arm is, with the fingers where they are."""
+        self.scene, self.style = scene, style
+        self.recorder = Recorder(scene)
+        self.eef = scene.eefs[0]
+        self.gripper = KEEP
+        self.start = self.pose
+        self.target = self.pose
+
+    @property
+    def pose(self) -> Poses:
+        """(4, 4). Where the hand is."""
+        return self.scene.eef_pose()[self.eef]
+
+    @property
+    def steps(self) -> int:
+        """Control steps so far."""
+        return len(self.recorder.rows)
+
+    def object(self, name: str) -> Poses:
+        """(4, 4). Where an object is."""
+        return self.scene.object_poses()[name]
+
+    def signal(self, name: str) -> bool:
+        """Whether a subtask signal holds."""
+        return bool(self.scene.subtask_term_signals()[name])
+
+    def step(self) -> None:
+        """One control step towards the target."""
+        arm = self.scene.target_pose_to_action({self.eef: self.target})
+        self.recorder.step(self.scene.join_action(arm, {self.eef: np.array([self.gripper])}))
+
+    def wait(self, steps: int) -> None:
+        """Keep the target for some steps."""
+        for _ in range(steps):
+            self.step()
+
+    def wait_for(self, condition: Callable[[], bool], at_most: int) -> bool:
+        """Keep the target until the condition holds; False where it did not within `at_most` steps."""
+        for _ in range(at_most):
+            if condition():
+                return True
+            self.step()
+        return condition()
+
+    def go(self, goal: Poses, care: float = 1.0) -> None:
+        """Move the target to a pose along a straight line, turning about one axis, with a soft start and end.
+
+        Args:
+            goal: (4, 4).
+            care: Share of the style's speed.
+        """
+        start = self.target
+        metres = np.linalg.norm(goal[:3, 3] - start[:3, 3])
+        radians = rotation_angle(goal[:3, :3] @ start[:3, :3].T)
+        steps = int(np.ceil(max(metres / self.style.speed, radians / self.style.turn_speed) / care)) + 2
+        for pose in interpolate(start, goal, soft(steps)):
+            self.target = pose
+            self.step()
+
+    def settle(self, metres: float = 0.002, radians: float = 0.02, at_most: int = 12) -> bool:
+        """Wait until the hand is where its target is."""
+        return self.wait_for(lambda: self._is_there(metres, radians), at_most)
+
+    def _is_there(self, metres: float, radians: float) -> bool:
+        here, there = self.pose, self.target
+        near = np.linalg.norm(here[:3, 3] - there[:3, 3]) < metres
+        return bool(near and rotation_angle(here[:3, :3] @ there[:3, :3].T) < radians)
+
+    def close(self, signal: str, at_most: int = 20) -> bool:
+        """Close the gripper until a grasp is reported and one step longer, so that the grip is firm."""
+        self.gripper = CLOSED
+        held = self.wait_for(lambda: self.signal(signal), at_most)
+        self.wait(1)
+        return held
+
+    def open(self, steps: int = 6) -> None:
+        """Open the gripper and give what was held time to come to rest."""
+        self.gripper = OPEN
+        self.wait(steps)
+
+    def shape(self, steps: int) -> None:
+        """Open the fingers for so many steps and keep them there: narrow hands do not push what stands beside."""
+        self.gripper = OPEN
+        self.wait(steps)
+        self.gripper = KEEP
+
+    def rise(self, metres: float, care: float = 1.0) -> None:
+        """Move straight up."""
+        self.go(raised(self.target, metres), care)
+
+
+def soft(steps: int) -> NDArray[np.float64]:
+    """(steps,). Fractions from just above 0 to 1 whose speed is trapezoidal: a quarter of the way up, a quarter down."""
+    time = np.linspace(0, 1, 4 * steps + 1)
+    speed = np.minimum(1.0, 4 * np.minimum(time, 1 - time) + 0.15)
+    way = np.concatenate([[0.0], np.cumsum((speed[1:] + speed[:-1]) / 2)])
+    fraction = np.interp(np.arange(1, steps + 1) / steps, time, way / way[-1])
+    fraction[-1] = 1.0
+    return fraction
+
+
+def raised(pose: Poses, metres: float) -> Poses:
+    """A pose (4, 4), higher."""
+    return at(pose, pose[:3, 3] + [0, 0, metres])
+
+
+def at(pose: Poses, position: Vector) -> Poses:
+    """The rotation of a pose (4, 4) at another position (3,)."""
+    return make(np.asarray(position, dtype=np.float64), pose[:3, :3])
+
+
+def heading(rotation: NDArray[np.float64]) -> float:
+    """The angle about the vertical of the x axis of a rotation (3, 3), in radians."""
+    return float(np.arctan2(rotation[1, 0], rotation[0, 0]))
+
+
+def downward(yaw: float) -> NDArray[np.float64]:
+    """(3, 3). Pointing straight down, with the fingers' line (the hand's x axis) at an angle about the vertical."""
+    across = rotation_from_axis_angle(np.array([0.0, 0.0, yaw]))
+    return across @ np.diag([1.0, -1.0, -1.0])
+
+
+def nearest_yaw(yaw: float, period: float, near: NDArray[np.float64]) -> float:
+    """Of the angles `yaw + k * period`, the one that turns a hand (3, 3) the least."""
+    here = heading(near)
+    return here + (yaw - here + period / 2) % period - period / 2
+
+
+def turn_between(some: NDArray[np.float64], other: NDArray[np.float64]) -> Vector:
+    """(3,). Rotation vector, in radians, that takes one rotation (3, 3) to another."""
+    return axis_angle_from_rotation(other @ some.T)

@@ -1,0 +1,31 @@
+"""The native dataset: a folder, or any fsspec URL, of plain Parquet that anything can read.
+
+    dataset.json   steps/part-<k>.parquet   episodes/part-<k>.parquet   attempts/...   rest/...
+    models/<sha256>.xml      commits/part-<k>.json
+
+A part exists once its commit record exists; the record is written last. Every part has files of `steps` and
+`episodes`, if empty ones; of `attempts` and `rest` only where it has rows.
+"""
+
+from trajloom.store.commits import Commit
+from trajloom.store.copy import compact, write
+from trajloom.store.reader import StoredDataset, StoredPart, is_store, open_store, read_header, verify
+from trajloom.store.writer import PartWriter, Writer, clean_orphans, create, resume, update_header
+
+__all__ = [
+    "Commit",
+    "PartWriter",
+    "StoredDataset",
+    "StoredPart",
+    "Writer",
+    "clean_orphans",
+    "compact",
+    "create",
+    "is_store",
+    "open_store",
+    "read_header",
+    "resume",
+    "update_header",
+    "verify",
+    "write",
+]

@@ -1,0 +1,289 @@
+"""Reading a dataset: what its commits list, without the attempts that the header hides."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trajloom.errors import DamagedFileError, LayoutError, SchemaError
+from trajloom.schema import Header, check
+from trajloom.store.commits import HEADER, MODELS, Commit, file_name, read_commits
+from trajloom.store.folder import Folder
+
+BATCH_BYTES = 8 << 20
+"""Uncompressed size of the batches that steps are read in."""
+INDEX_OF = {"steps": "episode_index", "episodes": "episode_index", "attempts": "attempt", "rest": "episode_index"}
+"""The column that says which attempt a row belongs to."""
+
+
+def is_store(path: str) -> bool:
+    """Whether a path or URL holds a dataset of ours, by looking at its header."""
+    return is_dataset(Folder(os.fspath(path)))
+
+
+def is_dataset(folder: Folder) -> bool:
+    try:
+        values = json.loads(folder.read(HEADER))
+    except (OSError, ValueError):
+        return False
+    return isinstance(values, dict) and values.get("format") == "trajloom"
+
+
+def read_header(path: str) -> Header:
+    """The header of a dataset; LayoutError where there is none."""
+    folder = Folder(os.fspath(path))
+    try:
+        data = folder.read(HEADER)
+    except OSError as error:
+        found = ", ".join(folder.names()[:5]) or "nothing"
+        raise LayoutError(f"{path} is no dataset of ours: expected {HEADER}, found {found}") from error
+    try:
+        values = json.loads(data)
+    except ValueError as error:
+        raise DamagedFileError(f"{path}: {HEADER} is no JSON: {error}") from error
+    return Header.from_json(values, f"{path}: {HEADER}")
+
+
+def open_store(path: str) -> "StoredDataset":
+    """Open a dataset as it is now: parts committed later are seen by those who open it later."""
+    return StoredDataset(path, read_header(path))
+
+
+class StoredDataset:
+    """A dataset in a folder or at a URL. Implements `formats.Source`."""
+
+    def __init__(self, path: str, header: Header):
+        self.folder, self.header = Folder(os.fspath(path)), header
+
+    @property
+    def path(self) -> str:
+        return self.folder.url
+
+    @cached_property
+    def commits(self) -> tuple[Commit, ...]:
+        """Of the parts that have anything to show, in the order of their rows."""
+        end = self.header.attempts_end
+        return tuple(c for c in read_commits(self.folder) if end is None or c.first is None or c.first < end)
+
+    def parts(self) -> Sequence["StoredPart"]:
+        return [StoredPart(self.folder, self.header, commit) for commit in self.commits]
+
+    def models(self) -> Mapping[str, str]:
+        return Models(self.folder)
+
+    def files(self, table: str) -> list[str]:
+        """Paths of a table's files, inside the folder's file system."""
+        return [self.folder.at(table, file_name(c.part)) for c in self.commits if table in c.tables]
+
+    def hides(self) -> bool:
+        """Whether its files hold rows that the header hides."""
+        end = self.header.attempts_end
+        return end is not None and any(commit.last >= end for commit in self.commits)
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    """One part of a stored dataset. Implements `formats.Part`."""
+
+    folder: Folder
+    header: Header
+    commit: Commit
+
+    @property
+    def num_episodes(self) -> int:
+        return self._visible[0]
+
+    @property
+    def num_steps(self) -> int:
+        return self._visible[1]
+
+    @property
+    def _visible(self) -> tuple[int, int]:
+        end = self.header.attempts_end
+        if end is None or self.commit.last < end:
+            return self.commit.rows("episodes"), self.commit.rows("steps")
+        lengths = self._table("episodes", ["length"]).column("length").to_pylist()
+        return len(lengths), sum(lengths)
+
+    def steps(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        return self._batches("steps", columns)
+
+    def may_hold(self, episode_index: int) -> bool:
+        """Whether an episode's number lies between those of the part's first and last."""
+        bounds = self.commit.episodes
+        return bounds is not None and bounds[0] <= episode_index <= bounds[1]
+
+    def steps_of(self, episode_index: int, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Steps of one episode; row groups that do not hold it are not read."""
+        return self._batches("steps", columns, only=episode_index)
+
+    def episodes(self) -> pa.Table:
+        return self._table("episodes")
+
+    def attempts(self) -> pa.Table:
+        return self._table("attempts")
+
+    def rest(self) -> Iterator[pa.RecordBatch]:
+        return self._batches("rest")
+
+    def _table(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
+        schema = self.header.schema_of(table)
+        wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
+        return pa.Table.from_batches(self._batches(table, columns), schema=wanted)
+
+    def _batches(
+        self, table: str, columns: Sequence[str] | None = None, only: int | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows of a table, in batches, without those that are hidden and, with `only`, of one episode alone."""
+        schema = self.header.schema_of(table)
+        wanted = list(schema.names) if columns is None else _known(columns, schema, table)
+        if table not in self.commit.tables:
+            return
+        index = INDEX_OF[table]
+        need = wanted if index in wanted else [*wanted, index]
+        if not self._cuts(only):
+            need = wanted
+        try:
+            yield from self._read(table, schema, wanted, need, only)
+        except (OSError, pa.ArrowException) as error:
+            if isinstance(error, DamagedFileError):
+                raise
+            raise DamagedFileError(f"{self._name(table)} (part {self.commit.part}) cannot be read: {error}") from error
+
+    def _read(
+        self, table: str, schema: pa.Schema, wanted: list[str], need: list[str], only: int | None
+    ) -> Iterator[pa.RecordBatch]:
+        with self.folder.open(table, file_name(self.commit.part)) as data:
+            file = pq.ParquetFile(data)
+            check(file.schema_arrow.empty_table(), schema, f"{self._name(table)}")
+            rows = file.metadata.num_rows
+            if rows != self.commit.rows(table):
+                raise DamagedFileError(
+                    f"{self._name(table)} has {rows} rows; its commit says {self.commit.rows(table)}"
+                )
+            groups = range(file.num_row_groups) if only is None else _groups_with(file, INDEX_OF[table], only)
+            batch_size = _batch_rows(file)
+            # an iterator of no row groups would be one of all
+            batches = file.iter_batches(batch_size, row_groups=list(groups), columns=need) if len(groups) else ()
+            for batch in batches:
+                kept = self._visible_rows(batch, INDEX_OF[table], only) if self._cuts(only) else batch
+                if kept.num_rows:
+                    yield kept.select(wanted)
+
+    def _cuts(self, only: int | None) -> bool:
+        end = self.header.attempts_end
+        return only is not None or (end is not None and self.commit.last >= end)
+
+    def _visible_rows(self, batch: pa.RecordBatch, index: str, only: int | None) -> pa.RecordBatch:
+        numbers = batch.column(index).fill_null(-1).to_numpy(zero_copy_only=False)
+        end = self.header.attempts_end
+        keep = np.ones(len(numbers), dtype=bool) if end is None else numbers < end
+        if only is not None:
+            keep &= numbers == only
+        chosen = np.flatnonzero(keep)
+        if not len(chosen):
+            return batch.slice(0, 0)
+        if chosen[-1] - chosen[0] + 1 == len(chosen):
+            return batch.slice(int(chosen[0]), len(chosen))
+        return batch.take(pa.array(chosen))
+
+    def _name(self, table: str) -> str:
+        return f"{self.folder.url}: {table}/{file_name(self.commit.part)}"
+
+
+def _known(columns: Sequence[str], schema: pa.Schema, table: str) -> list[str]:
+    unknown = [name for name in columns if name not in schema.names]
+    if unknown:
+        raise SchemaError(f"no columns {', '.join(unknown)} in {table}; there are: {', '.join(schema.names)}")
+    return list(columns)
+
+
+def _batch_rows(file: pq.ParquetFile) -> int:
+    """Rows of a batch of BATCH_BYTES; the row groups' sizes say what a row takes."""
+    groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+    nbytes, rows = sum(g.total_byte_size for g in groups), sum(g.num_rows for g in groups)
+    return int(min(max(BATCH_BYTES * rows // max(nbytes, 1), 1), 1 << 16)) if rows else 1
+
+
+def _groups_with(file: pq.ParquetFile, index: str, wanted: int) -> list[int]:
+    """Row groups that may hold an episode, by their statistics."""
+    column = file.schema_arrow.names.index(index)
+    found = []
+    for number in range(file.num_row_groups):
+        # own columns come first and are plain, so leaf and field have one number
+        statistics = file.metadata.row_group(number).column(column).statistics
+        if statistics is None or not statistics.has_min_max or statistics.min <= wanted <= statistics.max:
+            found.append(number)
+    return found
+
+
+class Models(Mapping[str, str]):
+    """SHA-256 -> model XML, each read when it is asked for."""
+
+    def __init__(self, folder: Folder):
+        self._folder = folder
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return {n.removesuffix(".xml"): n for n in self._folder.names(MODELS) if n.endswith(".xml")}
+
+    def __getitem__(self, sha: str) -> str:
+        data = self._folder.read(MODELS, self._names[sha])
+        if hashlib.sha256(data).hexdigest() != sha:
+            raise DamagedFileError(f"{self._folder.url}: {MODELS}/{sha}.xml is not what its name says")
+        return data.decode()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def verify(path: str) -> list[str]:
+    """Read every byte of a dataset and say what is not as its commits say; empty where all is well."""
+    stored = open_store(path)
+    faults = []
+    for commit in read_commits(stored.folder):
+        for table, facts in commit.tables.items():
+            name = f"{table}/{file_name(commit.part)} (part {commit.part})"
+            try:
+                found = _hash(stored.folder, table, file_name(commit.part))
+            except OSError as error:
+                faults.append(f"{name} cannot be read: {error}")
+                continue
+            if found != facts["sha256"]:
+                faults.append(f"{name} has SHA-256 {found}; its commit says {facts['sha256']}")
+    return faults + _missing_models(stored)
+
+
+def _hash(folder: Folder, *names: str) -> str:
+    digest = hashlib.sha256()
+    with folder.open(*names) as data:
+        while piece := data.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _missing_models(stored: StoredDataset) -> list[str]:
+    models, faults = stored.models(), []
+    wanted: set[str] = set()
+    for part in stored.parts():
+        try:
+            wanted.update(filter(None, part._table("episodes", ["model"]).column("model").to_pylist()))
+        except DamagedFileError:
+            continue
+    for sha in sorted(wanted):
+        try:
+            models[sha]
+        except KeyError:
+            faults.append(f"{MODELS}/{sha}.xml is missing")
+        except DamagedFileError as error:
+            faults.append(str(error))
+    return faults

@@ -1,0 +1,102 @@
+"""Imports go one way, and heavy libraries stay where they belong."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "trajloom"
+
+LAYERS = [
+    {"errors"},
+    {"seeding", "poses", "schema"},
+    {"tables", "task"},
+    {"rollout"},
+    {"formats", "engine", "sim"},
+    {"store"},
+    {"dataset", "augment", "pipeline"},
+    {"ingest", "query", "load", "annotate", "generation", "contract"},
+    {"run"},
+    {"cli"},
+]
+"""Each line may import only the lines above it (and its own package)."""
+
+HOMES = {
+    "h5py": {"formats"},
+    "zarr": {"formats"},
+    "mujoco": {"sim"},
+    "robosuite": {"sim"},
+    "dask": {"run"},
+    "distributed": {"run"},
+    "torch": {"load"},
+    "typer": {"cli"},
+    "rich": {"cli"},
+}
+"""Heavy library -> the only packages that may import it."""
+
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def unit_of(path: Path) -> str:
+    """The module of the layer list that a file belongs to."""
+    return path.relative_to(SOURCE).with_suffix("").parts[0]
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that a file imports, also inside functions; those for type checkers alone do not count."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def level(unit: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if unit in layer)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_go_up_the_list_only(path: Path):
+    unit = unit_of(path)
+    if unit == "__init__":
+        return
+    ours = {name.split(".")[1] for name in imports_of(path) if name.startswith("trajloom.")} - {unit, "__version__"}
+    wrong = {other for other in ours if level(other) >= level(unit)}
+    assert not wrong, f"{unit} may not import {wrong}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_heavy_libraries_stay_in_their_home(path: Path):
+    wrong = {name.split(".")[0] for name in imports_of(path)} & HOMES.keys()
+    assert not {name for name in wrong if unit_of(path) not in HOMES[name]}
+
+
+def test_import_is_light_and_quick():
+    code = (
+        "import sys, time; start = time.perf_counter(); import trajloom; took = time.perf_counter() - start;"
+        "heavy = {'h5py', 'zarr', 'dask', 'distributed', 'mujoco', 'robosuite', 'torch', 'numba'} & set(sys.modules);"
+        "print(took, *heavy)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert out[1:] == []
+    assert float(out[0]) < 0.3
+
+
+def test_every_public_name_is_there():
+    import trajloom
+
+    for name in trajloom.__all__:
+        assert getattr(trajloom, name) is not None

@@ -1,0 +1,161 @@
+"""Real robosuite on real Dask workers: the same bytes for any workers, any crash, any resume."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import trajloom as tl
+from trajloom.errors import OutputExistsError, SettingsError, SourceError
+from trajloom.run import Summary, generate
+from trajloom.sim import tasks
+from trajloom.task import TaskSpec
+
+pytestmark = [pytest.mark.sim, pytest.mark.cluster]
+
+HUMAN = Path(__file__).parents[1] / "examples" / "data" / "robomimic_lift_ph10_lowdim.hdf5"
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory) -> str:
+    """The ten human Lift demonstrations, annotated."""
+    path = tmp_path_factory.mktemp("sources") / "annotated"
+    tl.annotate(HUMAN, path, task="lift")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def reference(sources, tmp_path_factory) -> Path:
+    """Six attempts in units of two, made by one worker."""
+    out = tmp_path_factory.mktemp("run") / "one-worker"
+    six(sources, out, workers=1)
+    return out
+
+
+def six(sources: str, out: Path, **options) -> Summary:
+    return generate(sources, out, **{"task": "lift", "attempts": 6, "seed": 7, "unit": 2, "workers": 2, **options})
+
+
+def hashes(out: Path) -> dict[str, str]:
+    """Every file of a dataset that must not depend on who made it."""
+    kept = [*out.glob("*/*.parquet"), *out.glob("models/*"), out / "dataset.json"]
+    return {str(path.relative_to(out)): sha256(path.read_bytes()).hexdigest() for path in kept}
+
+
+def lift_choosing_by(strategy: str, **kwargs) -> TaskSpec:
+    first, last = tasks.get("lift").spec.subtasks["robot0"]
+    choosing = replace(first, selection_strategy=strategy, selection_strategy_kwargs=kwargs)
+    return TaskSpec.single_arm(choosing, last)
+
+
+def test_two_workers_make_the_bytes_of_one(sources, reference, tmp_path):
+    summary = six(sources, tmp_path / "out")
+    assert summary.attempts == 6
+    assert hashes(tmp_path / "out") == hashes(reference)
+
+
+def test_an_attempt_alone_equals_the_same_attempt_after_others(sources, reference):
+    from trajloom.engine.segments import Sources
+    from trajloom.generation.recipe import Recipe
+    from trajloom.generation.sources import load_sources
+    from trajloom.generation.unit import attempt
+
+    header = tl.read(str(reference)).header
+    assert header.generation is not None
+    recipe = Recipe(**{**header.generation["recipe"], "sources": ()})
+    spec = tasks.get("lift").spec
+    rollout = attempt(recipe, 5, Sources.from_demos(load_sources(tl.read(sources), spec, sources), spec))
+    stored = tl.read(str(reference)).episode(5, ["states", "actions"])
+    assert (rollout.columns["states"] == stored["states"]).all()
+    assert (rollout.columns["actions"] == stored["actions"]).all()
+
+
+def test_a_run_extends_to_the_bytes_of_a_longer_one(sources, reference, tmp_path):
+    out = tmp_path / "out"
+    assert six(sources, out, attempts=3).attempts == 3
+    visible = tl.read(str(out)).attempts().collect()
+    assert visible.height == 3
+    more = six(sources, out)
+    assert more.attempts == 6
+    assert more.new_attempts == 2
+    assert hashes(out) == hashes(reference)
+
+
+def test_a_killed_run_is_readable_and_resumes_to_the_same_bytes(sources, reference, tmp_path):
+    out = tmp_path / "out"
+    code = (
+        "from trajloom.run import generate\n"
+        "if __name__ == '__main__':\n"
+        f"    generate({sources!r}, {str(out)!r}, task='lift', attempts=400, seed=7, unit=2, workers=1)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    process = subprocess.Popen([sys.executable, str(script)], start_new_session=True, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(out.glob("commits/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    made = tl.read(str(out)).attempts().collect().height
+    assert made >= 2
+    asked = max(6, made)
+    six(sources, out, attempts=asked)
+    parts = {name: sha for name, sha in hashes(reference).items() if name.endswith(".parquet")}
+    assert parts.items() <= hashes(out).items()
+
+
+def test_a_worker_that_dies_costs_a_retry_and_nothing_else(sources, tmp_path):
+    spec = lift_choosing_by("crash_once", marker=str(tmp_path / "marker"))
+    crashing = six(sources, tmp_path / "crash", spec=spec, preload=["lossy_strategies"], attempts=2)
+    smooth = six(sources, tmp_path / "smooth", spec=spec, preload=["lossy_strategies"], attempts=2)
+    assert crashing.successes == smooth.successes
+    assert hashes(tmp_path / "crash") == hashes(tmp_path / "smooth")
+
+
+@pytest.mark.parametrize(("how", "reason", "hang_after"), [("crash", "crashed", 60.0), ("hang", "hung", 3.0)])
+def test_an_attempt_that_loses_its_worker_twice_is_a_failed_row_and_is_tried_again(
+    sources, tmp_path, how, reason, hang_after
+):
+    # of attempts 0 and 1 of seed 7, one has its cube on the left
+    out, marker = tmp_path / "out", tmp_path / "healed"
+    spec = lift_choosing_by("lose_left", below=0.0, how=how)
+    options = {"spec": spec, "preload": ["lossy_strategies"], "attempts": 2, "workers": 1, "hang_after": hang_after}
+    six(sources, out, **options)
+    rows = tl.read(str(out)).attempts().select("attempt", "success", "reason").collect()
+    lost = rows.filter(pl.col("reason") == reason)
+    assert 0 < lost.height < rows.height
+    commit = json.loads(next(out.glob("commits/*.json")).read_text())
+    assert commit["run"]["retry"] == lost["attempt"].to_list()
+    assert not marker.exists()
+
+
+def test_other_settings_into_the_same_output_are_refused_with_the_difference(sources, reference):
+    with pytest.raises(SettingsError, match=r"seed: 7 there, 8 asked for"):
+        six(sources, reference, seed=8)
+
+
+def test_an_output_that_is_something_else_is_left_alone(sources, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(OutputExistsError, match="no dataset of ours"):
+        six(sources, tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_demonstrations_without_datagen_info_say_what_to_do(tmp_path):
+    with pytest.raises(SourceError, match="trajloom annotate"):
+        six(str(HUMAN), tmp_path / "out")
+
+
+def test_every_step_knows_where_it_came_from(sources, reference):
+    steps = tl.read(str(reference)).steps().select(pl.col("^(subtask|source_episode|source_frame)/.*$")).collect()
+    assert steps["source_episode/robot0"].is_between(-1, 9).all()
+    assert steps["source_frame/robot0"].max() > 40  # pyright: ignore
+    assert set(steps["subtask/robot0"]) == {0, 1}
