@@ -43,32 +43,44 @@ class FakeScene:
     """One cube and one goal an arm; solved when every cube lies on its goal, out of the hand.
 
     `lag` is the part of each commanded motion that is not made; `slip_m` is what a held cube slides a step, lost after
-    2 cm. A single arm has objects "cube" and "goal" and signal "grasp"; several have "cube_left" and so on.
+    2 cm. With `start`, every reset is the one of that seed; `moved_by` (4, 4) moves all objects after a reset. A single
+    arm has objects "cube" and "goal" and signal "grasp"; several have "cube_left" and so on.
     """
 
     def __init__(
-        self, eefs: tuple[str, ...] = ("robot0",), lag: float = 0.0, slip_m: float = 0.0, spread_m: float = 0.1
+        self,
+        eefs: tuple[str, ...] = ("robot0",),
+        lag: float = 0.0,
+        slip_m: float = 0.0,
+        spread_m: float = 0.1,
+        start: int | None = None,
+        moved_by: Poses | None = None,
     ):
-        self.eefs, self.control_hz = eefs, 20.0
-        self.lag, self.slip_m, self.spread_m = lag, slip_m, spread_m
+        self.eefs, self.control_hz, self.action_dim = eefs, 20.0, 7 * len(eefs)
+        self.lag, self.slip_m, self.spread_m, self.start = lag, slip_m, spread_m, start
+        self.moved_by = np.eye(4) if moved_by is None else moved_by
         self.now = State()
         self.reset(np.random.default_rng(0))
+
+    @property
+    def env_args(self) -> dict[str, Any]:
+        return {"env_name": "Fake", "type": 0, "env_kwargs": {}}
 
     def named(self, what: str, eef: str) -> str:
         """The name of an arm's own object or signal."""
         return what if len(self.eefs) == 1 else f"{what}_{eef}"
 
     def reset(self, rng: np.random.Generator) -> None:
+        rng = rng if self.start is None else np.random.default_rng(self.start)
         self.now = State()
         for i, eef in enumerate(self.eefs):
             base: NDArray[np.float64] = np.array([0.0, 0.6 * i, 0.0])
             self.now.hands[eef] = Hand(make(base + np.array([0.0, 0.0, 0.2]), HAND_DOWN))
             for what, x in (("cube", 0.1), ("goal", 0.35)):
-                spot = (
-                    base + np.append(rng.uniform(-self.spread_m, self.spread_m, 2), 0.0) + np.array([x, 0.0, FLOOR_M])
-                )
+                where = np.append(rng.uniform(-self.spread_m, self.spread_m, 2), FLOOR_M)
                 turn = rotation_from_axis_angle(np.array([0.0, 0.0, rng.uniform(-0.5, 0.5)]))
-                self.now.objects[self.named(what, eef)] = make(spot, turn)
+                pose = make(base + where + np.array([x, 0.0, 0.0]), turn)
+                self.now.objects[self.named(what, eef)] = self.moved_by @ pose
 
     def eef_pose(self) -> dict[str, Poses]:
         return {eef: hand.pose.copy() for eef, hand in self.now.hands.items()}
@@ -186,7 +198,7 @@ def expert_demo(scene: FakeScene, episode_index: int, wait: Mapping[str, int] | 
 
     `wait` holds an arm still for so many steps before it begins.
     """
-    scene.reset(np.random.default_rng(1000 + episode_index))
+    scene.reset(np.random.default_rng(episode_index))
     plans = {eef: [None] * (wait or {}).get(eef, 0) + _plan(scene, eef) for eef in scene.eefs}
     steps = max(map(len, plans.values()))
     recorder, hold = Recorder(scene), {eef: (pose, OPEN) for eef, pose in scene.eef_pose().items()}

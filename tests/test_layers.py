@@ -18,6 +18,7 @@ LAYERS = [
     {"store"},
     {"dataset", "augment", "pipeline"},
     {"ingest", "query", "load", "annotate", "generation", "contract"},
+    {"mimicgen"},
     {"run"},
     {"cli"},
 ]

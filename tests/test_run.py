@@ -24,6 +24,14 @@ pytestmark = [pytest.mark.sim, pytest.mark.cluster]
 HUMAN = Path(__file__).parents[1] / "examples" / "data" / "robomimic_lift_ph10_lowdim.hdf5"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def workers_find_the_strategies_of_this_folder():
+    """Worker processes inherit the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        yield
+
+
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> str:
     """The ten human Lift demonstrations, annotated."""
@@ -65,14 +73,14 @@ def test_two_workers_make_the_bytes_of_one(sources, reference, tmp_path):
 def test_an_attempt_alone_equals_the_same_attempt_after_others(sources, reference):
     from trajloom.engine.segments import Sources
     from trajloom.generation.recipe import Recipe
-    from trajloom.generation.sources import load_sources
+    from trajloom.generation.sources import read_sources
     from trajloom.generation.unit import attempt
 
     header = tl.read(str(reference)).header
     assert header.generation is not None
     recipe = Recipe(**{**header.generation["recipe"], "sources": ()})
     spec = tasks.get("lift").spec
-    rollout = attempt(recipe, 5, Sources.from_demos(load_sources(tl.read(sources), spec, sources), spec))
+    rollout = attempt(recipe, 5, Sources.from_demos(read_sources(tl.read(sources), sources), spec))
     stored = tl.read(str(reference)).episode(5, ["states", "actions"])
     assert (rollout.columns["states"] == stored["states"]).all()
     assert (rollout.columns["actions"] == stored["actions"]).all()

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from fake_scene import FakeScene, place_spec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fake_scene import FakeScene, place_spec
 from trajloom.errors import SchemaError
 from trajloom.task import SINGLE_ARM, DatagenInfo, Subtask, TaskSpec, datagen_info
 
@@ -55,7 +55,9 @@ def subtasks(draw: st.DrawFn, last: bool) -> Subtask:
         subtask_term_signal=None if last else draw(names),
         subtask_term_offset_range=(0, 0) if last else (low, low + draw(st.integers(0, 9))),
         selection_strategy="random" if object_ref is None else draw(names),
-        selection_strategy_kwargs={} if object_ref is None else draw(st.dictionaries(names, st.integers(1, 9), max_size=2)),
+        selection_strategy_kwargs={}
+        if object_ref is None
+        else draw(st.dictionaries(names, st.integers(1, 9), max_size=2)),
         action_noise=draw(st.floats(0, 1)),
         num_interpolation_steps=draw(st.integers(0, 9)),
         num_fixed_steps=draw(st.integers(0, 9)),
@@ -79,7 +81,11 @@ def test_mimicgens_own_config_is_read():
     spec = TaskSpec.from_json(MIMICGEN_STACK)
     assert spec.eefs == (SINGLE_ARM,)
     grasp, stack = spec.subtasks[SINGLE_ARM]
-    assert (grasp.object_ref, grasp.subtask_term_signal, grasp.subtask_term_offset_range) == ("cubeA", "grasp", (10, 20))
+    assert (grasp.object_ref, grasp.subtask_term_signal, grasp.subtask_term_offset_range) == (
+        "cubeA",
+        "grasp",
+        (10, 20),
+    )
     assert dict(grasp.selection_strategy_kwargs) == {"nn_k": 3}
     assert (stack.subtask_term_signal, stack.subtask_term_offset_range, stack.action_noise) == (None, (0, 0), 0.05)
     assert TaskSpec.from_json(MIMICGEN_STACK["task"]["task_spec"]) == spec
@@ -128,7 +134,7 @@ def test_datagen_info_comes_back_from_its_columns():
     }
     back = DatagenInfo.from_columns({**columns, "actions": np.zeros(7)})
     assert back.to_columns().keys() == columns.keys()
-    assert np.array_equal(back.of("right").eef_pose, 2 * np.eye(4))
+    assert np.array_equal(np.asarray(back.of("right").eef_pose), 2 * np.eye(4))
 
 
 @pytest.mark.parametrize("eefs", [("robot0",), ("left", "right")])
@@ -136,7 +142,7 @@ def test_a_scene_with_one_arm_gives_plain_arrays_and_with_two_a_mapping(eefs):
     scene = FakeScene(eefs)
     info = datagen_info(scene, np.zeros(7 * len(eefs)))
     for eef in eefs:
-        assert np.allclose(info.of(eef).eef_pose, scene.eef_pose()[eef])
-        assert np.allclose(info.of(eef).target_pose, scene.eef_pose()[eef])
+        assert np.allclose(np.asarray(info.of(eef).eef_pose), scene.eef_pose()[eef])
+        assert np.allclose(np.asarray(info.of(eef).target_pose), scene.eef_pose()[eef])
     assert isinstance(info.eef_pose, dict) == (len(eefs) > 1)
     assert place_spec(*eefs).eefs == eefs

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from fake_scene import CLOSE, OPEN, FakeScene
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fake_scene import CLOSE, OPEN, FakeScene
 from trajloom.engine.waypoints import NO_FRAME, Waypoint, WaypointSequence, WaypointTrajectory, bridge, command
 from trajloom.errors import SettingsError, ShapeError
 from trajloom.poses import make, rotation_angle, rotation_from_axis_angle
@@ -60,8 +60,8 @@ def test_sequences_are_read_like_lists():
     assert [one.source_frame for one in sequence[1:]] == [1, 2]
     assert sequence.last_waypoint is sequence[-1]
     assert sequence[0].noise == 0.0
-    assert Waypoint(at(0), 1.0).noise is None
-    assert Waypoint(at(0), 1.0).gripper_action.shape == (1,)
+    assert Waypoint(at(0), np.array(1.0)).noise is None
+    assert Waypoint(at(0), np.array(1.0)).gripper_action.shape == (1,)
 
 
 def test_the_first_waypoint_is_taken_away_once():
@@ -163,7 +163,8 @@ def test_execute_follows_the_waypoints_and_returns_what_mimicgen_returns():
 def test_executing_with_noise_repeats_with_the_global_seed():
     def run() -> np.ndarray:
         np.random.seed(4)  # noqa: NPY002
-        return np.stack(line(0.0, 0.01, noise=0.1).execute(*[FakeScene()] * 2)["actions"])
+        scene = FakeScene()
+        return np.stack(line(0.0, 0.01, noise=0.1).execute(scene, scene)["actions"])
 
     assert np.array_equal(run(), run())
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trajloom.annotate import annotate
     from trajloom.dataset import Dataset, read
+    from trajloom.mimicgen import DataGenerator
     from trajloom.run import expert, generate
     from trajloom.store import compact
     from trajloom.task import DatagenInfo, Subtask, TaskSpec
@@ -27,9 +28,11 @@ _HOMES = {
     "DatagenInfo": "trajloom.task",
     "Subtask": "trajloom.task",
     "TaskSpec": "trajloom.task",
+    "DataGenerator": "trajloom.mimicgen",
 }
 
 __all__ = [
+    "DataGenerator",
     "DatagenInfo",
     "Dataset",
     "Subtask",

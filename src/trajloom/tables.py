@@ -76,9 +76,21 @@ def steps_batch(
         start: Number of the first frame.
     """
     rows = len(next(iter(columns.values())))
-    frame = np.arange(start, start + rows, dtype=np.int32)
+    return steps_rows(header, np.full(rows, episode_index), np.arange(start, start + rows), columns)
+
+
+def steps_rows(header: Header, episode_index: Array, frame_index: Array, columns: Mapping[str, Array]) -> pa.RecordBatch:
+    """Rows of `steps` for frames of any episodes.
+
+    Args:
+        header: Says which columns there are; a data column absent from `columns` is null.
+        episode_index: (T,). Whose frames they are.
+        frame_index: (T,). Their numbers in their episodes.
+        columns: Column name -> (T, ...), data and lineage alike.
+    """
+    rows, frame = len(frame_index), frame_index.astype(np.int32, copy=False)
     time = pa.nulls(rows, pa.float64()) if header.control_hz is None else pa.array(frame / header.control_hz)
-    arrays: list[pa.Array] = [pa.array(np.full(rows, episode_index, dtype=np.int64)), pa.array(frame), time]
+    arrays: list[pa.Array] = [pa.array(episode_index.astype(np.int64, copy=False)), pa.array(frame), time]
     for eef in header.eefs:
         for kind, dtype in LINEAGE.items():
             values = columns.get(f"{kind}/{eef}")

@@ -31,7 +31,7 @@ def segments(seed: int, count: int) -> list[DatagenInfo]:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_file_is_the_strategy_and_says_what_it_does(name):
     strategy = make_selection_strategy(name)
-    assert strategy.NAME == name
+    assert name == strategy.NAME
     assert type(strategy).__module__ == f"trajloom.engine.select.{name}"
     assert (inspect.getdoc(type(strategy)) or "").endswith(".")
 
@@ -44,7 +44,7 @@ def test_both_ways_to_ask_give_the_same_answer(name, seed, count):
     eef, cube = random_poses(rng_for(seed, "now"), 2)
     assert isinstance(strategy, StackedStrategy)
     stacked = strategy.choose(eef, cube, Candidates.from_infos(infos), rng=rng_for(seed))
-    assert strategy.select_source_demo(eef, cube, infos, rng=rng_for(seed)) == stacked
+    assert stacked == strategy.select_source_demo(eef, cube, infos, rng=rng_for(seed))
     assert 0 <= stacked < count
 
 
@@ -52,7 +52,9 @@ def test_both_ways_to_ask_give_the_same_answer(name, seed, count):
 def test_one_number_is_drawn_and_nothing_else(name):
     eef, cube = random_poses(rng_for(1), 2)
     rng, reference = rng_for(2), rng_for(2)
-    make_selection_strategy(name).select_source_demo(eef, cube, segments(3, 5), rng=rng)
+    strategy = make_selection_strategy(name)
+    assert isinstance(strategy, StackedStrategy)
+    strategy.select_source_demo(eef, cube, segments(3, 5), rng=rng)
     reference.random()
     assert rng.random() == reference.random()
 
@@ -61,7 +63,8 @@ def test_one_number_is_drawn_and_nothing_else(name):
 def test_without_an_rng_the_global_seed_decides(name):
     eef, cube = random_poses(rng_for(1), 2)
     choices = [
-        choose_by_infos(make_selection_strategy(name), eef, cube, segments(3, 50), {}, rng_for(k)) for k in (1, 1, 2, 3, 4)
+        choose_by_infos(make_selection_strategy(name), eef, cube, segments(3, 50), {}, rng_for(k))
+        for k in (1, 1, 2, 3, 4)
     ]
     assert choices[0] == choices[1]
     assert len(set(choices)) > 1

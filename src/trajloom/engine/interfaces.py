@@ -126,6 +126,12 @@ class InterfaceScene:
         self.eefs: tuple[str, ...] = (SINGLE_ARM,)
         inner = getattr(env, "env", env)
         self.control_hz = float(getattr(inner, "control_freq", 20.0))
+        self.action_dim = int(getattr(env, "action_dimension", 0) or inner.action_dim)
+
+    @property
+    def env_args(self) -> Mapping[str, Any]:
+        """What robomimic's own `serialize` says."""
+        return self.env.serialize()
 
     def reset(self, rng: np.random.Generator) -> None:
         with seeded_globals(rng):

@@ -85,15 +85,16 @@ def blame(
     for one in played:
         fault = _signal_fault(one, signals)
         if fault:
-            return one.number, "; ".join([fault, *_circumstances(one), *filter(None, [diagnosis])])
+            return one.number, "; ".join(filter(None, [fault, *_circumstances(one), diagnosis]))
     last = played[-1]
     kind = f"success does not hold in the end, {last.title}"
     if any(succeeded):
         first = int(np.argmax(succeeded))
         kind = f"success was reached but not kept, as success={mode!r} asks"
-        return last.number, "; ".join([kind, f"it first held after step {first}", *_circumstances(last), diagnosis])
+        words = [kind, f"it first held after step {first}", diagnosis, *_circumstances(last)]
+        return last.number, "; ".join(filter(None, words))
     lost = [words for one in played for words in _lost_later(one, signals)]
-    return last.number, "; ".join([kind, *filter(None, [diagnosis]), *lost, *_circumstances(last)])
+    return last.number, "; ".join(filter(None, [kind, diagnosis, *lost, *_circumstances(last)]))
 
 
 def _signal_fault(one: Played, signals: Mapping[str, NDArray[np.bool_]]) -> str | None:

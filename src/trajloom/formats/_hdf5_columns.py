@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -75,7 +75,9 @@ def decide(names: Sequence[str], facts: Facts, num_samples: Sequence[int | None]
             _all_to_rest(path, found, names, decision)
             continue
         column = _column(known.get(path, path), kind, shape, table)
-        _plan(path, column, _table(path, column, table, ours), found, names, decision)
+        if ours and _is_lineage(path, column, table):
+            table, column = "lineage", replace(column, name=path.partition("/")[2])
+        _plan(path, column, table, found, names, decision)
     _find_faults(kept, facts, num_samples, decision)
     _find_missing([*known, "states"], facts, decision)
     for episode, faults in facts.faults.items():
@@ -113,10 +115,11 @@ def _vote(path: str, found: Occurrences, lengths: NDArray[np.int64]) -> tuple[Ta
         if not _is_per_step_by_name(path) and signature.nbytes <= MAX_EPISODE_ARRAY_BYTES:
             per_episode[kind, signature.shape] += 1
     (step, step_votes), (episode_, episode_votes) = _first(per_step), _first(per_episode)
-    if step_votes and step_votes >= episode_votes:
+    filled = sum(1 for _, signature, _ in found if signature.nbytes)
+    # what differs from episode to episode is ragged, not one column with many exceptions
+    if step_votes >= max(1, episode_votes) and (2 * step_votes >= filled or _is_per_step_by_name(path)):
         return "steps", *step, step_votes
-    # arrays whose lengths differ from episode to episode are ragged, not one column with exceptions
-    if episode_votes and 2 * episode_votes > len(found):
+    if episode_votes and 2 * episode_votes > filled:
         return "episodes", *episode_, episode_votes
     return None, "", (), 0
 
@@ -144,12 +147,12 @@ def _column(path: str, kind: str, shape: tuple[int, ...], table: Table) -> Colum
     return Column(name=name, dtype=kind, shape=shape, when=step)  # type: ignore[arg-type]
 
 
-def _table(path: str, column: Column, table: Table, ours: bool) -> Table:
+def _is_lineage(path: str, column: Column, table: Table) -> bool:
     folder, _, rest = path.partition("/")
     kind = rest.partition("/")[0]
-    if ours and folder == LINEAGE_FOLDER and table == "steps" and not column.shape and kind in LINEAGE:
-        return "lineage" if str(LINEAGE[kind]) == column.dtype else table
-    return table
+    if folder != LINEAGE_FOLDER or table != "steps" or column.shape or kind not in LINEAGE:
+        return False
+    return str(LINEAGE[kind]) == column.dtype
 
 
 def _plan(path: str, column: Column, table: Table, found: Occurrences, names: Sequence[str], to: Decision) -> None:
@@ -165,8 +168,7 @@ def _plan(path: str, column: Column, table: Table, found: Occurrences, names: Se
             to.rest[episode].append(path)
     lacking = (where == ABSENT) & ((to.lengths > 0) | (table == "episodes"))
     nullable = bool(lacking.any())
-    column = Column(**{**column.__dict__, "nullable": nullable})
-    to.plans.append(Plan(path, column, table, where))
+    to.plans.append(Plan(path, replace(column, nullable=nullable), table, where))
     _plan_storage(path, found, where, to)
     _report(path, odd, len(found), names, to)
     absent = len(names) - len(found)

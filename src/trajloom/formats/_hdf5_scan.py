@@ -4,7 +4,7 @@ import math
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
@@ -188,6 +188,13 @@ def resolves(root: h5g.GroupID, group: h5g.GroupID, name: bytes, path: str, hops
             if not isinstance(where, h5g.GroupID):
                 return False
     return True
+
+
+def opened(root: h5g.GroupID, group: h5g.GroupID, name: bytes) -> Any:
+    """The object of this name, or None where there is none; HostileFileError where it is in another file."""
+    if not group.links.exists(name) or not resolves(root, group, name, text(name)):
+        return None
+    return h5o.open(group, name)
 
 
 def first_line(error: BaseException) -> str:

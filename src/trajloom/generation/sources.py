@@ -9,17 +9,19 @@ import numpy as np
 from trajloom.dataset import Dataset
 from trajloom.engine.segments import SourceDemo
 from trajloom.errors import SourceError
-from trajloom.task import DatagenInfo, TaskSpec
+from trajloom.task import DatagenInfo
 
 
-def load_sources(dataset: Dataset, spec: TaskSpec, name: str, split: str | None = None) -> list[SourceDemo]:
+def read_sources(dataset: Dataset, name: str, split: str | None = None) -> list[SourceDemo]:
     """The demonstrations of a dataset that carry `datagen_info` and did not fail.
 
     Args:
         dataset: Any dataset; only its columns `datagen_info/...` are read.
-        spec: The task; an error names what a demonstration lacks for it.
         name: What to call the dataset in an error.
         split: Only demonstrations of this split (robomimic's `mask/<split>`).
+
+    Raises:
+        SourceError: There is none, with what to do about it.
     """
     wanted = [column.name for column in dataset.header.steps if column.name.startswith("datagen_info/")]
     if not wanted:
@@ -34,7 +36,7 @@ def load_sources(dataset: Dataset, spec: TaskSpec, name: str, split: str | None 
     ]
     if not demos:
         of_split = "" if split is None else f" in split {split!r}"
-        raise SourceError(f"{name} has no successful episode{of_split} to be a source for {', '.join(spec.eefs)}")
+        raise SourceError(f"{name} has no episode{of_split} that carries datagen_info and did not fail")
     return demos
 
 

@@ -18,7 +18,7 @@ from trajloom.engine.segments import SourceDemo, Sources
 from trajloom.errors import OutputExistsError, RunError, SettingsError
 from trajloom.generation.goal import Goal
 from trajloom.generation.recipe import Recipe, differences
-from trajloom.generation.sources import identity, load_sources
+from trajloom.generation.sources import identity, read_sources
 from trajloom.run.cluster import check_workers, connect
 from trajloom.run.drive import Driver, Ledger, OnProgress
 from trajloom.run.worker import PROBE, Job, freeze_sources, probe
@@ -116,7 +116,7 @@ def generate(
         import_module(module)
     chosen = tasks.get(task)
     task_spec = _spec(spec) if spec is not None else chosen.spec
-    demos = load_sources(datasets.read(str(source)), task_spec, str(source), split=split)
+    demos = read_sources(datasets.read(str(source)), str(source), split)
     Sources.from_demos(demos, task_spec)  # faults of the sources are found here, not on a worker
     per_subtask = chosen.select_src_per_subtask if select_src_per_subtask is None else select_src_per_subtask
     settings = engine.Settings(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trajloom.poses import Poses, axis_angle_from_rotation, interpolate, make, rotation_angle, rotation_from_axis_angle
+from trajloom.poses import Poses, interpolate, make, rotation_angle, rotation_from_axis_angle
 from trajloom.rollout import Recorder
 from trajloom.task import Scene
 
@@ -14,8 +14,10 @@ Vector = NDArray[np.float64]
 
 OPEN, KEEP, CLOSED = -1.0, 0.0, 1.0
 """Gripper commands. robosuite moves the fingers by a fixed amount a step; 0 leaves them where they are, half open."""
-CARE = 0.5
-"""Share of the usual speed for motions close to things."""
+CARE, HASTE = 0.5, 1.25
+"""Shares of the usual speed for motions close to things, and away from them."""
+EASE = 0.35
+"""Radians about the vertical from where a Panda's hand starts to where its last joint can turn far to both sides."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Hand:
         self.recorder = Recorder(scene)
         self.eef = scene.eefs[0]
         self.gripper = KEEP
-        self.start = self.pose
+        self.ease = heading(self.pose[:3, :3]) + EASE
         self.target = self.pose
 
     @property
@@ -121,8 +123,8 @@ class Hand:
         self.wait(1)
         return held
 
-    def open(self, steps: int = 6) -> None:
-        """Open the gripper and give what was held time to come to rest."""
+    def open(self, steps: int = 4) -> None:
+        """Open the gripper, and give what was held a moment to come to rest."""
         self.gripper = OPEN
         self.wait(steps)
 
@@ -168,12 +170,6 @@ def downward(yaw: float) -> NDArray[np.float64]:
     return across @ np.diag([1.0, -1.0, -1.0])
 
 
-def nearest_yaw(yaw: float, period: float, near: NDArray[np.float64]) -> float:
-    """Of the angles `yaw + k * period`, the one that turns a hand (3, 3) the least."""
-    here = heading(near)
-    return here + (yaw - here + period / 2) % period - period / 2
-
-
-def turn_between(some: NDArray[np.float64], other: NDArray[np.float64]) -> Vector:
-    """(3,). Rotation vector, in radians, that takes one rotation (3, 3) to another."""
-    return axis_angle_from_rotation(other @ some.T)
+def nearest(yaw: float, period: float, to: float) -> float:
+    """Of the angles `yaw + k * period`, in radians, the one nearest to another."""
+    return to + (yaw - to + period / 2) % period - period / 2

@@ -108,7 +108,7 @@ class StoredPart:
         end = self.header.attempts_end
         if end is None or self.commit.last < end:
             return self.commit.rows("episodes"), self.commit.rows("steps")
-        lengths = self._table("episodes", ["length"]).column("length").to_pylist()
+        lengths = self.table("episodes", ["length"]).column("length").to_pylist()
         return len(lengths), sum(lengths)
 
     def steps(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -124,15 +124,15 @@ class StoredPart:
         return self._batches("steps", columns, only=episode_index)
 
     def episodes(self) -> pa.Table:
-        return self._table("episodes")
+        return self.table("episodes")
 
     def attempts(self) -> pa.Table:
-        return self._table("attempts")
+        return self.table("attempts")
 
     def rest(self) -> Iterator[pa.RecordBatch]:
         return self._batches("rest")
 
-    def _table(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
+    def table(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
         schema = self.header.schema_of(table)
         wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
         return pa.Table.from_batches(self._batches(table, columns), schema=wanted)
@@ -244,46 +244,3 @@ class Models(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._names)
-
-
-def verify(path: str) -> list[str]:
-    """Read every byte of a dataset and say what is not as its commits say; empty where all is well."""
-    stored = open_store(path)
-    faults = []
-    for commit in read_commits(stored.folder):
-        for table, facts in commit.tables.items():
-            name = f"{table}/{file_name(commit.part)} (part {commit.part})"
-            try:
-                found = _hash(stored.folder, table, file_name(commit.part))
-            except OSError as error:
-                faults.append(f"{name} cannot be read: {error}")
-                continue
-            if found != facts["sha256"]:
-                faults.append(f"{name} has SHA-256 {found}; its commit says {facts['sha256']}")
-    return faults + _missing_models(stored)
-
-
-def _hash(folder: Folder, *names: str) -> str:
-    digest = hashlib.sha256()
-    with folder.open(*names) as data:
-        while piece := data.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def _missing_models(stored: StoredDataset) -> list[str]:
-    models, faults = stored.models(), []
-    wanted: set[str] = set()
-    for part in stored.parts():
-        try:
-            wanted.update(filter(None, part._table("episodes", ["model"]).column("model").to_pylist()))
-        except DamagedFileError:
-            continue
-    for sha in sorted(wanted):
-        try:
-            models[sha]
-        except KeyError:
-            faults.append(f"{MODELS}/{sha}.xml is missing")
-        except DamagedFileError as error:
-            faults.append(str(error))
-    return faults

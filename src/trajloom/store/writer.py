@@ -203,11 +203,12 @@ class PartWriter:
         self._last_step = (int(episodes[-1]), int(frames[-1]))
 
     def _check_lengths(self) -> None:
-        every = sorted(self._counted.keys() | self._lengths.keys())
-        pairs = [(i, self._counted.get(i, 0), self._lengths.get(i)) for i in every]
-        faults = [
-            f"episode {i}: {steps} steps, length {length}" for i, steps, length in pairs if steps != (length or 0)
-        ]
+        faults = []
+        for index in sorted(self._counted.keys() | self._lengths.keys()):
+            steps, length = self._counted.get(index, 0), self._lengths.get(index)
+            if steps != length:
+                said = "but no row in episodes" if length is None else f"length {length}"
+                faults.append(f"episode {index}: {steps} steps, {said}")
         if faults:
             raise SchemaError(f"steps and episodes of part {self.number} do not agree; " + "; ".join(faults))
 

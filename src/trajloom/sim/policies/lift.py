@@ -3,14 +3,20 @@
 import numpy as np
 
 from trajloom.poses import make
-from trajloom.sim.expert import CARE, Hand, downward, heading, nearest_yaw, raised
+from trajloom.sim.expert import CARE, Hand, downward, heading, nearest, raised
 
 SHAPE = 3
 """Steps of opening that make a Panda's hand 6.4 cm wide, for cubes of 4 to 4.4 cm."""
-FINGER = 0.04
-"""Metres from the middle of the open hand to the middle of a finger."""
+FINGER = (0.04, 0.0)
+"""Metres from the middle of the hand to the middle of a finger, along the fingers' line and across."""
+HALF = 0.02
+"""Half the side of a cube in metres."""
+PALM = (0.105, 0.035)
+"""Half size in metres of the hand above the fingers, along and across."""
+PALM_Z = 0.035
+"""Metres from the middle of the fingers' pads up to the palm."""
 ROOM = 0.045
-"""Metres that a finger wants from the middle of other cubes: half a cube's diagonal and half a finger."""
+"""Metres that the hand wants from the middle of other cubes: half a cube's diagonal and half a finger."""
 
 
 def play(hand: Hand, rng: np.random.Generator) -> None:
@@ -48,13 +54,20 @@ def free_yaw(hand: Hand, cube: str) -> float:
     """The angle about the vertical for a grasp along two sides of a cube: the smallest turn with room for the fingers."""
     poses = hand.scene.object_poses()
     middle, others = poses[cube][:3, 3], [pose[:3, 3] for name, pose in poses.items() if name != cube]
-    least = nearest_yaw(heading(poses[cube][:3, :3]), np.pi / 2, hand.pose[:3, :3])
-    here = heading(hand.pose[:3, :3])
-    options = sorted((least + k * np.pi / 2 for k in (-1, 0, 1)), key=lambda yaw: abs(yaw - here))
+    least = nearest(heading(poses[cube][:3, :3]), np.pi / 2, hand.ease)
+    options = sorted((least + k * np.pi / 2 for k in (-1, 0, 1)), key=lambda yaw: abs(yaw - hand.ease))
 
     def room(yaw: float) -> float:
-        along = np.array([np.cos(yaw), np.sin(yaw)])
-        fingers = [middle[:2] + side * FINGER * along for side in (-1, 1)]
-        return min((float(np.linalg.norm(finger - other[:2])) for finger in fingers for other in others), default=np.inf)
+        return min((_room(other - middle, yaw) for other in others), default=np.inf)
 
     return next((yaw for yaw in options if room(yaw) > ROOM), max(options, key=room))
+
+
+def _room(other: np.ndarray, yaw: float) -> float:
+    """Metres between a cube's middle (3,), seen from the grasp, and the part of the hand that comes closest to it."""
+    turn = np.array([[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]])
+    aside = np.abs(turn @ other[:2])
+    finger = float(np.linalg.norm(aside - FINGER))
+    if other[2] + HALF < PALM_Z:
+        return finger
+    return min(finger, float(np.linalg.norm(np.maximum(aside - PALM, 0))))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from trajloom.poses import Poses, make
-from trajloom.sim.expert import CARE, Hand, at, downward, heading, raised
+from trajloom.sim.expert import CARE, HASTE, Hand, at, downward, raised
 from trajloom.sim.policies.lift import grasp_cube
 
 HALF_A, HALF_B = 0.020, 0.025
@@ -28,8 +28,8 @@ def put_on(hand: Hand, held: str, base: str, height: float) -> None:
         height: Metres from the middle of the one to the middle of the other once it stands there.
     """
     grasped_at = hand.steps
-    # turned to where it began, the hand has room to turn either way when the segment is carried to another cube
-    hand.go(make(raised(hand.target, _UP_AT_ONCE)[:3, 3], downward(heading(hand.start[:3, :3]))))
+    # with its last joint in the middle of its range, the hand has room to turn either way when the segment is carried to another cube
+    hand.go(make(raised(hand.target, _UP_AT_ONCE)[:3, 3], downward(hand.ease)))
     # the random offset of the subtask's end is at most 20 steps: what follows belongs to the next subtask
     hand.wait(max(0, grasped_at + 20 - hand.steps))
     place = hand.object(base)[:3, 3] + [0, 0, height]
@@ -39,8 +39,9 @@ def put_on(hand: Hand, held: str, base: str, height: float) -> None:
     hand.go(over(hand, held, place), CARE)
     hand.settle()
     hand.open()
-    hand.rise(0.10)
-    hand.wait(5)
+    # quick, so that the hand is clear of the cubes once the subtask's end is reached, 10 steps later at the soonest
+    hand.rise(0.12, HASTE)
+    hand.wait(3)
 
 
 def over(hand: Hand, held: str, position: np.ndarray) -> Poses:

@@ -1,0 +1,49 @@
+"""Time things side by side: rounds take turns, so that a noisy machine is noisy for all, and medians are compared."""
+
+import gc
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+Seconds = list[float]
+
+
+def in_turns(contestants: Mapping[str, Callable[[], object]], rounds: int = 5) -> dict[str, Seconds]:
+    """Seconds of every round of every contestant; they take turns, the first round warms up and is not counted."""
+    taken: dict[str, Seconds] = {name: [] for name in contestants}
+    for turn in range(rounds + 1):
+        for name, run in contestants.items():
+            gc.collect()
+            start = time.perf_counter()
+            run()
+            if turn:
+                taken[name].append(time.perf_counter() - start)
+    return taken
+
+
+def ratio(taken: Mapping[str, Seconds], of: str, to: str) -> float:
+    """Median of the rounds' own ratios: what one round shares, its noise included, cancels."""
+    return statistics.median(a / b for a, b in zip(taken[of], taken[to], strict=True))
+
+
+def median(seconds: Seconds) -> float:
+    return statistics.median(seconds)
+
+
+def anonymous_mb() -> float:
+    """Memory of this process that is not a file's, in MB (Linux)."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("RssAnon"))
+
+
+def machine() -> str:
+    """Cores, Python and platform, for the table's caption."""
+    cores = len(os.sched_getaffinity(0))
+    return f"{cores} cores, {platform.machine()}, Python {platform.python_version()}"
+
+
+def row(*cells: object) -> None:
+    """Print a line of a Markdown table."""
+    print("| " + " | ".join(f"{c:.3g}" if isinstance(c, float) else str(c) for c in cells) + " |", flush=True)

@@ -1,0 +1,344 @@
+"""Reading a range of a file's demonstrations as tables."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from h5py import h5d, h5g
+
+from trajloom.errors import DamagedFileError, SchemaError
+from trajloom.formats._hdf5_columns import ABSENT, Plan
+from trajloom.formats._hdf5_file import Hdf5File, chunk_row_bytes, read_rows
+from trajloom.formats._hdf5_models import digest, is_xml, model_of
+from trajloom.formats._hdf5_scan import UNREADABLE, Signature, first_line, portable
+from trajloom.formats._hdf5_storage import spellings, storage_of
+from trajloom.formats._hdf5_values import Typed, read_attrs, read_bytes, type_of, value_of
+from trajloom.schema import Header
+from trajloom.tables import Array, Rest, episodes_table, rest_batch, steps_rows
+
+BATCH_BYTES = 16 << 20
+POINTER_ROWS = 256
+"""Rows of variable-length values that are read together: what they weigh is not known before."""
+ROOM = "//"
+"""Key of an episode's `attrs` that is no path: what else its group needs to come back as it was."""
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What a file holds beside its demonstrations; paths are from the root."""
+
+    datasets: tuple[str, ...] = ()
+    empty_groups: tuple[str, ...] = ()
+    others: tuple[tuple[str, str, bytes], ...] = ()
+
+
+@dataclass(frozen=True)
+class Hdf5Part:
+    """A range of whole demonstrations. Implements `formats.Part`; can be sent to another process."""
+
+    path: str
+    stamp: tuple[int, int]
+    """Size and time of the file when it was scanned."""
+    header: Header
+    indices: Array
+    """`episode_index` of each demonstration."""
+    names: tuple[str, ...]
+    lengths: Array
+    plans: tuple[Plan, ...]
+    num_samples: tuple[int | None, ...]
+    splits: Mapping[str, Sequence[str]]
+    restored: bool = False
+    """Whether we exported the file, so that `success`, `seed` and `task` are attributes of the demonstrations."""
+    rest_paths: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    empty_groups: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    others: Mapping[int, Sequence[tuple[str, str, bytes]]] = field(default_factory=dict)
+    with_attrs: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    storage: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    extras: Extras | None = None
+    ledger: pa.Table | None = None
+    """Rows of `attempts` that belong to this range."""
+
+    @property
+    def num_episodes(self) -> int:
+        return len(self.names)
+
+    @property
+    def num_steps(self) -> int:
+        return int(self.lengths.sum())
+
+    def attempts(self) -> pa.Table:
+        return self.header.schema_of("attempts").empty_table() if self.ledger is None else self.ledger
+
+    # ---- steps -------------------------------------------------------------------------------------------------
+
+    def steps(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        plans = [plan for plan in self.plans if plan.table != "episodes"]
+        if columns is not None:
+            unknown = [name for name in columns if name not in self.header.steps_schema.names]
+            if unknown:
+                there = ", ".join(self.header.steps_schema.names)
+                raise SchemaError(f"{self.path} has no columns {', '.join(unknown)}; there are: {there}")
+            plans = [plan for plan in plans if plan.column.name in columns]
+        with Hdf5File(self.path, self.stamp) as file:
+            for first, last in self._runs(plans):
+                for batch in self._run_batches(file, plans, first, last):
+                    yield batch if columns is None else batch.select(list(columns))
+
+    def _runs(self, plans: Sequence[Plan]) -> Iterator[tuple[int, int]]:
+        """Ranges of episodes that have the same columns and fit in one batch; a longer episode comes alone."""
+        row_bytes = 20 + sum(plan.column.nbytes for plan in plans)
+        presence = np.array([plan.where != ABSENT for plan in plans], dtype=bool).reshape(len(plans), len(self.names))
+        keys = [presence[:, i].tobytes() for i in range(len(self.names))]
+        first, rows = -1, 0
+        for i, length in enumerate(self.lengths.tolist()):
+            if not length:
+                continue
+            if first >= 0 and (keys[i] != keys[first] or (rows + length) * row_bytes > BATCH_BYTES):
+                yield first, i
+                first = -1
+            if first < 0:
+                first, rows = i, 0
+            rows += length
+        if first >= 0:
+            yield first, len(self.names)
+
+    def _run_batches(self, file: Hdf5File, plans: Sequence[Plan], first: int, last: int) -> Iterator[pa.RecordBatch]:
+        plans = [plan for plan in plans if plan.where[first] != ABSENT]
+        chosen = np.flatnonzero(self.lengths[first:last]) + first
+        most = max(1, BATCH_BYTES // (20 + sum(plan.column.nbytes for plan in plans)))
+        if len(chosen) > 1 or self.lengths[chosen].sum() <= most:
+            yield self._together(file, plans, chosen)
+        else:
+            yield from self._in_slices(file, plans, int(chosen[0]), most)
+
+    def _together(self, file: Hdf5File, plans: Sequence[Plan], chosen: Array) -> pa.RecordBatch:
+        lengths = self.lengths[chosen]
+        ends = np.cumsum(lengths)
+        starts, rows = ends - lengths, int(ends[-1])
+        buffers = [np.empty((rows, *plan.column.shape), dtype=plan.column.dtype) for plan in plans]
+        flat = [buffer.reshape(rows, -1).view(np.uint8) for buffer in buffers]
+        for episode, start, end in zip(chosen.tolist(), starts.tolist(), ends.tolist(), strict=True):
+            group = None
+            for plan, buffer, raw in zip(plans, buffers, flat, strict=True):
+                offset = int(plan.where[episode])
+                if offset >= 0:
+                    file.read_at(offset, raw[start:end])
+                else:
+                    group = group or file.group(f"data/{self.names[episode]}")
+                    self._read(file, group, plan, episode, buffer[start:end])
+        frames = np.arange(rows) - np.repeat(starts, lengths)
+        return self._batch(plans, buffers, np.repeat(self.indices[chosen], lengths), frames)
+
+    def _in_slices(self, file: Hdf5File, plans: Sequence[Plan], episode: int, most: int) -> Iterator[pa.RecordBatch]:
+        group = file.group(f"data/{self.names[episode]}")
+        datasets = {p.path: self._kept_open(file, group, p, episode) for p in plans if p.where[episode] < 0}
+        length = int(self.lengths[episode])
+        for start in range(0, length, most):
+            rows = min(most, length - start)
+            buffers = [np.empty((rows, *plan.column.shape), dtype=plan.column.dtype) for plan in plans]
+            for plan, buffer in zip(plans, buffers, strict=True):
+                if plan.path in datasets:
+                    self._read(file, group, plan, episode, buffer, datasets[plan.path], start)
+                else:
+                    offset = int(plan.where[episode]) + start * plan.column.nbytes
+                    file.read_at(offset, buffer.reshape(rows, -1).view(np.uint8))
+            yield self._batch(plans, buffers, np.full(rows, self.indices[episode]), np.arange(start, start + rows))
+
+    def _kept_open(self, file: Hdf5File, group: h5g.GroupID, plan: Plan, episode: int) -> h5d.DatasetID:
+        try:
+            return file.dataset(group, plan.path, chunk_row_bytes(file.dataset(group, plan.path)))
+        except UNREADABLE as error:
+            raise self._damage(plan, episode, error) from error
+
+    def _read(
+        self,
+        file: Hdf5File,
+        group: h5g.GroupID,
+        plan: Plan,
+        episode: int,
+        into: np.ndarray,
+        dataset: h5d.DatasetID | None = None,
+        start: int | None = None,
+    ) -> None:
+        try:
+            read_rows(dataset or file.dataset(group, plan.path), plan, into, start)
+        except UNREADABLE as error:
+            raise self._damage(plan, episode, error) from error
+
+    def _damage(self, plan: Plan, episode: int, error: Exception) -> DamagedFileError:
+        said = f"data/{self.names[episode]}/{plan.path} cannot be read ({first_line(error)})"
+        return DamagedFileError(f'{self.path}: {said}; the whole episodes can be read with on_error="skip"')
+
+    def _batch(self, plans: Sequence[Plan], buffers: Sequence[Array], episodes: Array, frames: Array) -> pa.RecordBatch:
+        columns = {plan.column.name: buffer for plan, buffer in zip(plans, buffers, strict=True)}
+        actions = columns.get("actions")
+        if actions is not None and not is_finite(actions):
+            raise DamagedFileError(f"{self.path}: " + self._not_finite())
+        return steps_rows(self.header, episodes, frames, columns)
+
+    def _not_finite(self) -> str:
+        found = list(self.not_finite())
+        some = "; ".join(f"data/{name}/actions {said}" for name, said in found[:20])
+        return f'{some}; the other episodes can be read with on_error="skip"'
+
+    def not_finite(self) -> Iterator[tuple[str, str]]:
+        """(name, what is wrong) of the demonstrations whose actions hold NaN or infinity."""
+        plans = [plan for plan in self.plans if plan.column.name == "actions" and plan.table == "steps"]
+        with Hdf5File(self.path, self.stamp) as file:
+            for plan in plans:
+                for episode in np.flatnonzero((plan.where != ABSENT) & (self.lengths > 0)).tolist():
+                    values = np.empty((int(self.lengths[episode]), *plan.column.shape), dtype=plan.column.dtype)
+                    if plan.where[episode] >= 0:
+                        file.read_at(int(plan.where[episode]), values.reshape(len(values), -1).view(np.uint8))
+                    else:
+                        self._read(file, file.group(f"data/{self.names[episode]}"), plan, episode, values)
+                    if not is_finite(values):
+                        bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
+                        said = f"is not finite in {int(bad.sum())} of {len(values)} steps (first: {int(bad.argmax())})"
+                        yield self.names[episode], said
+
+    # ---- episodes ----------------------------------------------------------------------------------------------
+
+    def episodes(self) -> pa.Table:
+        with Hdf5File(self.path, self.stamp) as file:
+            return episodes_table(self.header, [self._row(file, i) for i in range(len(self.names))])
+
+    def _row(self, file: Hdf5File, i: int) -> dict[str, Any]:
+        group = file.group(f"data/{self.names[i]}")
+        attrs = self._attrs(file, group, i)
+        own = attrs[""]
+        xml = model_of(own.get("model_file"), file.folder, f"{file.path}: data/{self.names[i]}")
+        if xml is not None and is_xml(str(value_of(own["model_file"]))):
+            own["model_file"] = {"dtype": own["model_file"]["dtype"], "model": True}
+        env_name = (self.header.env_args or {}).get("env_name")
+        row = {
+            "episode_index": int(self.indices[i]),
+            "name": self.names[i],
+            "length": int(self.lengths[i]),
+            "success": _value(own, "success", bool),
+            "seed": _value(own, "seed", int) if self.restored else None,
+            "task": _value(own, "task", str) if self.restored else env_name if isinstance(env_name, str) else None,
+            "splits": list(self.splits.get(self.names[i], ())),
+            "model": None if xml is None else digest(xml),
+            "attrs": json.dumps(attrs, sort_keys=True),
+        }
+        for plan in self.plans:
+            if plan.table == "episodes" and plan.where[i] != ABSENT:
+                row[plan.column.name] = values = np.empty(plan.column.shape, dtype=plan.column.dtype)
+                self._read(file, group, plan, i, values)
+        return row
+
+    def _attrs(self, file: Hdf5File, group: h5g.GroupID, i: int) -> dict[str, dict[str, Any]]:
+        attrs: dict[str, dict[str, Any]] = {"": read_attrs(group)}
+        said = self.num_samples[i]
+        if said is not None and said != self.lengths[i]:
+            # it was wrong in the file: so it stays, as long as the episode stays as it was
+            attrs[""]["num_samples"]["length"] = int(self.lengths[i])
+        elsewhere = {*self.rest_paths.get(i, ()), *self.empty_groups.get(i, ())}
+        for path in self.with_attrs.get(i, ()):
+            if path not in elsewhere:
+                attrs[path] = attrs_at(file, group, path)
+        if i in self.storage:
+            attrs[ROOM] = {"storage": self.storage[i]}
+        return attrs
+
+    # ---- rest --------------------------------------------------------------------------------------------------
+
+    def rest(self) -> Iterator[pa.RecordBatch]:
+        batch: list[Rest] = []
+        weight = 0
+        for row in self._rest_rows():
+            batch.append(row)
+            weight += len(row.data or b"") + 200
+            if weight > BATCH_BYTES:
+                yield rest_batch(batch)
+                batch, weight = [], 0
+        if batch:
+            yield rest_batch(batch)
+
+    def _rest_rows(self) -> Iterator[Rest]:
+        with Hdf5File(self.path, self.stamp) as file:
+            if self.extras:
+                extras = self.extras
+                yield from rest_of(file, file.root, extras.datasets, extras.empty_groups, extras.others, None)
+            for i, name in enumerate(self.names):
+                kept = (self.rest_paths.get(i, ()), self.empty_groups.get(i, ()), self.others.get(i, ()))
+                if any(kept):
+                    yield from rest_of(file, file.group(f"data/{name}"), *kept, int(self.indices[i]))
+
+
+def rest_of(
+    file: Hdf5File,
+    group: h5g.GroupID,
+    datasets: Sequence[str],
+    empty_groups: Sequence[str],
+    others: Sequence[tuple[str, str, bytes]],
+    episode_index: int | None,
+) -> Iterator[Rest]:
+    """Rows of `rest` for what lies in a group."""
+    for path in datasets:
+        try:
+            yield from _array_rows(file, group, path, episode_index)
+        except UNREADABLE as error:
+            where = "" if episode_index is None else f"episode {episode_index}: "
+            raise DamagedFileError(f"{file.path}: {where}{path} cannot be read ({first_line(error)})") from error
+    for path in empty_groups:
+        yield Rest(portable(path), "group", None, None, episode_index, attrs_at(file, group, path))
+    for path, kind, content in others:
+        yield Rest(portable(path), kind, None, content, episode_index)
+
+
+def _array_rows(file: Hdf5File, group: h5g.GroupID, path: str, episode_index: int | None) -> Iterator[Rest]:
+    dataset = file.dataset(group, path)
+    kind, shape = type_of(dataset.get_type()), dataset.shape
+    attrs: dict[str, Any] = dict(read_attrs(dataset))
+    if dataset.get_space().get_simple_extent_ndims() == 0 and shape is None:
+        yield Rest(portable(path), kind.name, None, None, episode_index, {**attrs, "": {"null": True}})
+        return
+    storage = spellings(storage_of(dataset, kind), shape, kind.size)[-1]
+    about = {"storage": storage} if storage else {}
+    signature = Signature(kind, shape, storage_of(dataset, kind), False)
+    most = rows_together(signature)
+    if not shape or shape[0] <= most:
+        head = {"": about} if about else {}
+        yield Rest(portable(path), kind.name, shape, read_bytes(dataset, kind), episode_index, {**attrs, **head})
+        return
+    dataset = file.dataset(group, path, chunk_row_bytes(dataset))
+    for start in range(0, shape[0], most):
+        stop = min(start + most, shape[0])
+        head = {"": {**about, "rows": [start, stop]}}
+        content = read_bytes(dataset, kind, start, stop)
+        yield Rest(portable(path), kind.name, shape, content, episode_index, {**attrs, **head})
+        attrs = {}
+
+
+def rows_together(signature: Signature) -> int:
+    """Rows of an array that are read at once, so that memory does not grow with the file."""
+    if not signature.kind.flat:
+        return POINTER_ROWS
+    rows = signature.shape[0] if signature.shape else 1
+    return max(1, BATCH_BYTES * rows // max(1, signature.nbytes))
+
+
+def attrs_at(file: Hdf5File, group: h5g.GroupID, path: str) -> dict[str, Typed]:
+    """Attributes of a group or a dataset by its path."""
+    from h5py import h5o
+
+    return read_attrs(h5o.open(group, path.encode("utf-8", "surrogateescape")))
+
+
+def is_finite(values: np.ndarray) -> bool:
+    """Whether there is no NaN and no infinity."""
+    return values.dtype.kind != "f" or bool(np.isfinite(values).all())
+
+
+def _value(attrs: Mapping[str, Typed], name: str, kind: type) -> Any:
+    value = value_of(attrs.get(name))
+    return value if type(value) is kind else None
+
+
+__all__ = ["Extras", "Hdf5Part", "Path", "rest_of"]

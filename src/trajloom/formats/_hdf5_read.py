@@ -1,0 +1,330 @@
+"""A whole HDF5 file as a dataset: scan, faults, header, parts."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from h5py import h5g
+
+from trajloom.errors import DamagedFileError, HostileFileError, TrajloomWarning
+from trajloom.formats import OnError
+from trajloom.formats._hdf5_columns import ABSENT, Decision, Plan, decide
+from trajloom.formats._hdf5_export import is_ours, read_attempts, read_fields, restored
+from trajloom.formats._hdf5_file import Hdf5File
+from trajloom.formats._hdf5_layout import MARK, Frame, Masks, control_hz_of, read_masks, recognised
+from trajloom.formats._hdf5_models import Models, model_of
+from trajloom.formats._hdf5_part import BATCH_BYTES, Extras, Hdf5Part, attrs_at
+from trajloom.formats._hdf5_scan import UNREADABLE, Facts, Tree, Walker, first_line, opened, portable, raw
+from trajloom.formats._hdf5_values import Typed, read_attr, read_attrs, value_of
+from trajloom.schema import Header
+from trajloom.tables import Array
+
+MAX_PART_EPISODES = 10_000
+EPISODE = "trajloom_episode_index"
+"""Attribute of an exported demonstration: its `episode_index`, which its name need not be."""
+
+Faults = dict[str, list[str]]
+"""Name of a demonstration -> what is wrong with it."""
+
+
+@dataclass
+class Scan:
+    """What is known of a file without its arrays."""
+
+    stamp: tuple[int, int]
+    frame: Frame
+    masks: Masks
+    decision: Decision
+    facts: Facts
+    names: list[str]
+    """Of the demonstrations that are read."""
+    indices: Array
+    num_samples: list[int | None]
+    extras: Extras
+    attrs: dict[str, dict[str, Typed]]
+    fields: Mapping[str, Any] | None
+    """What we exported beside the demonstrations, where we did."""
+    attempts: pa.Table | None = None
+    oddities: list[str] = field(default_factory=list)
+
+    @property
+    def faults(self) -> Faults:
+        found = sorted(self.decision.faults.items())
+        return {self.names[i]: [f"{portable(path)} {said}" for path, said in faults] for i, faults in found}
+
+
+def scan(path: str, without: frozenset[str] = frozenset()) -> Scan:
+    """Scan a file, leaving out some demonstrations.
+
+    Raises:
+        LayoutError: it is none of the layouts that we read.
+        DamagedFileError: HDF5 cannot open it.
+        HostileFileError: it points out of itself.
+    """
+    try:
+        with Hdf5File(path) as file:
+            return _scan(file, without)
+    except HostileFileError as error:
+        raise HostileFileError(f"{path}: {error}") from error
+
+
+def _scan(file: Hdf5File, without: frozenset[str]) -> Scan:
+    walker = Walker(file.root, file.stamp[0])
+    frame = recognised(file.root, file.path)
+    ours = is_ours(file.root)
+    masks = read_masks(file.root, frame.demos, walker)
+    names = [name for name in frame.demos if name not in without]
+    facts, num_samples, indices = _demonstrations(file, walker, names)
+    ranks = {name: rank for rank, name in enumerate(frame.demos)}
+    kept = [index for index in indices if index is not None]
+    rising = ours and len(kept) == len(names) and all(np.diff(kept) > 0)
+    decision = decide(names, facts, num_samples, ours)
+    extras, attrs = _extras(file, walker, frame, masks, ours)
+    result = Scan(
+        stamp=file.stamp,
+        frame=frame,
+        masks=masks,
+        decision=decision,
+        facts=facts,
+        names=names,
+        indices=np.array(kept if rising else [ranks[name] for name in names], dtype=np.int64),
+        num_samples=num_samples,
+        extras=extras,
+        attrs=attrs,
+        fields=read_fields(file.root) if ours else None,
+        attempts=read_attempts(file.root) if ours else None,
+    )
+    result.oddities = [*frame.oddities, *masks.oddities, *_wrong_counts(result, without), *decision.oddities]
+    return result
+
+
+def _demonstrations(
+    file: Hdf5File, walker: Walker, names: Sequence[str]
+) -> tuple[Facts, list[int | None], list[int | None]]:
+    facts, said, indices = Facts(), [], []
+    data = opened(file.root, file.root, b"data")
+    for i, name in enumerate(names):
+        found: dict[str, int | None] = {"num_samples": None, EPISODE: None}
+        try:
+            group = opened(file.root, data, raw(name))
+            for attr in found:
+                value = value_of(read_attr(group, attr))
+                found[attr] = value if isinstance(value, int) and not isinstance(value, bool) else None
+            tree = walker.walk(group)
+        except HostileFileError as error:
+            raise HostileFileError(f"data/{name}/{error}") from error
+        except UNREADABLE as error:
+            tree = Tree(faults=[("", f"cannot be read ({first_line(error)})")])
+        facts.add(i, tree)
+        said.append(found["num_samples"])
+        indices.append(found[EPISODE])
+    return facts, said, indices
+
+
+def _wrong_counts(found: Scan, without: frozenset[str]) -> list[str]:
+    oddities = []
+    lengths = found.decision.lengths
+    total = value_of(found.frame.attrs.get("data", {}).get("total"))
+    if isinstance(total, int) and total != lengths.sum() and not without:
+        oddities.append(f"`total` says {total:,} steps; there are {int(lengths.sum()):,}")
+    wrong = [i for i, said in enumerate(found.num_samples) if said is not None and said != lengths[i]]
+    if wrong:
+        i = wrong[0]
+        example = f"{found.names[i]}: {found.num_samples[i]:,} for {lengths[i]:,} steps"
+        oddities.append(f"`num_samples` is wrong in {len(wrong)} of {len(lengths)} episodes ({example})")
+    return oddities
+
+
+def _extras(
+    file: Hdf5File, walker: Walker, frame: Frame, masks: Masks, ours: bool
+) -> tuple[Extras, dict[str, dict[str, Typed]]]:
+    attrs = {**frame.attrs, **masks.attrs}
+    skipped = {"data": frozenset(frame.demos), "mask": frozenset(masks.layout)}
+    datasets, empty, others = [], [], []
+    for prefix, skip in {"": frozenset({"data", "mask", *([MARK] if ours else [])}), **skipped}.items():
+        group = file.root if not prefix else opened(file.root, file.root, raw(prefix))
+        if not isinstance(group, h5g.GroupID):
+            datasets += [prefix] if group is not None else []
+            continue
+        tree, lead = walker.walk(group, skip), f"{prefix}/" if prefix else ""
+        if tree.faults:
+            raise DamagedFileError(f"{file.path}: " + "; ".join(f"{lead}{path} {said}" for path, said in tree.faults))
+        datasets += [lead + path for path, _, _ in tree.datasets]
+        empty += [lead + path for path in tree.empty_groups]
+        others += [(lead + path, kind, content) for path, kind, content in tree.others]
+        arrays = {path for path, _, _ in tree.datasets} | set(tree.empty_groups)
+        inner = {lead + path: attrs_at(file, group, path) for path in tree.with_attrs if path not in arrays}
+        attrs.update(inner)
+        if prefix == "mask":
+            own = read_attrs(group)
+            empty += [prefix] if not group.get_num_objs() else []
+            attrs.update({prefix: own} if own and group.get_num_objs() else {})
+    return Extras(tuple(datasets), tuple(empty), tuple(others)), attrs
+
+
+# ---- the dataset -----------------------------------------------------------------------------------------------
+
+
+class Hdf5Source:
+    """A file of demonstrations. Implements `formats.Source`."""
+
+    def __init__(self, path: str, found: Scan, part_bytes: int, more: Sequence[str] = ()):
+        self.path, self._scan, self._part_bytes = path, found, part_bytes
+        self.header = _header(found, [*found.oddities, *more])
+
+    def parts(self) -> Sequence[Hdf5Part]:
+        return self._parts
+
+    def models(self) -> Mapping[str, str]:
+        return Models(len(self._scan.names), self._model)
+
+    def _model(self, episode: int) -> str | None:
+        name = self._scan.names[episode]
+        with Hdf5File(self.path, self._scan.stamp) as file:
+            attr = read_attr(file.group(f"data/{name}"), "model_file")
+            return model_of(attr, file.folder, f"{self.path}: data/{name}")
+
+    @cached_property
+    def _parts(self) -> list[Hdf5Part]:
+        bounds = self._bounds()
+        return [self._part(first, last, first == 0, last == bounds[-1][1]) for first, last in bounds]
+
+    def _bounds(self) -> list[tuple[int, int]]:
+        """Ranges of whole episodes of about `part_bytes`; one empty range where there is no episode."""
+        plans = self._scan.decision.plans
+        weight = np.full(len(self._scan.names), 1000, dtype=np.int64)
+        for plan in plans:
+            rows = 1 if plan.table == "episodes" else self._scan.decision.lengths
+            weight += np.where(plan.where == ABSENT, 0, rows * plan.column.nbytes)
+        bounds, first, so_far = [], 0, 0
+        for i, bytes_ in enumerate(weight.tolist()):
+            if i > first and (so_far + bytes_ > self._part_bytes or i - first >= MAX_PART_EPISODES):
+                bounds.append((first, i))
+                first, so_far = i, 0
+            so_far += bytes_
+        return [*bounds, (first, len(weight))]
+
+    def _part(self, first: int, last: int, is_first: bool, is_last: bool) -> Hdf5Part:
+        found, decision = self._scan, self._scan.decision
+
+        def cut(by_episode: Mapping[int, Any]) -> dict[int, Any]:
+            return {i - first: by_episode[i] for i in range(first, last) if i in by_episode}
+
+        names = tuple(found.names[first:last])
+        return Hdf5Part(
+            path=self.path,
+            stamp=found.stamp,
+            header=self.header,
+            indices=found.indices[first:last],
+            names=names,
+            lengths=decision.lengths[first:last],
+            plans=tuple(Plan(p.path, p.column, p.table, p.where[first:last]) for p in decision.plans),
+            num_samples=tuple(found.num_samples[first:last]),
+            splits={name: found.masks.splits[name] for name in names if name in found.masks.splits},
+            restored=found.fields is not None,
+            rest_paths=cut(decision.rest),
+            empty_groups=cut(found.facts.empty_groups),
+            others=cut(found.facts.others),
+            with_attrs=cut(found.facts.with_attrs),
+            storage=cut(decision.storage),
+            extras=found.extras if is_first else None,
+            ledger=self._ledger(first, last, is_first, is_last),
+        )
+
+    def _ledger(self, first: int, last: int, is_first: bool, is_last: bool) -> pa.Table | None:
+        """The attempts from this part's first episode to the next one's."""
+        attempts = self._scan.attempts
+        if attempts is None or (is_first and is_last):
+            return attempts
+        number, after = attempts.column("attempt"), self._scan.indices
+        if not is_first:
+            attempts = attempts.filter(pc.greater_equal(number, int(after[first])))
+        if not is_last:
+            attempts = attempts.filter(pc.less(attempts.column("attempt"), int(after[last])))
+        return attempts
+
+
+def _header(found: Scan, oddities: Sequence[str]) -> Header:
+    decision, frame = found.decision, found.frame
+    tables = {t: tuple(p.column for p in decision.plans if p.table == t) for t in ("steps", "episodes", "lineage")}
+    eefs = sorted({column.name.partition("/")[2] for column in tables["lineage"]})
+    layout = {
+        "format": "hdf5",
+        "kind": frame.kind,
+        "episodes": len(frame.demos),
+        "steps": int(decision.lengths.sum()),
+        "columns": decision.layout,
+        "masks": found.masks.layout,
+        "renamed": decision.renamed,
+        "exported": found.fields is not None,
+    }
+    header = Header(
+        steps=tables["steps"],
+        episodes=tables["episodes"],
+        eefs=tuple(eefs),
+        control_hz=control_hz_of(frame.env_args),
+        env_args=frame.env_args,
+        attrs=found.attrs,
+        layout=layout,
+        warnings=tuple(oddities),
+    )
+    if found.fields is not None:
+        header = restored(header, found.fields)
+        header = replace(header, warnings=(*header.warnings, *oddities))
+    elif not header.sources:
+        header = replace(header, sources=())
+    return header
+
+
+def read_source(path: str, on_error: OnError, part_bytes: int) -> Hdf5Source:
+    """Scan a file and return the dataset; see `hdf5.read`."""
+    found = scan(path)
+    skipped: Faults = {}
+    if on_error == "skip":
+        found, skipped = _whole(path, found)
+    elif found.faults:
+        raise DamagedFileError(_said(path, found.faults, len(found.names)))
+    more = [f"skipped data/{name}: {'; '.join(faults)}" for name, faults in skipped.items()]
+    source = Hdf5Source(path, found, part_bytes, more)
+    if source.header.warnings:
+        said = "; ".join(source.header.warnings[:10])
+        many = len(source.header.warnings) - 10
+        warnings.warn(f"{path}: {said}" + (f"; and {many} more" if many > 0 else ""), TrajloomWarning, stacklevel=4)
+    return source
+
+
+def _said(path: str, faults: Faults, episodes: int) -> str:
+    listed = [f"data/{name}/{fault}".replace("/ ", " ") for name, found in faults.items() for fault in found]
+    many = f"; and {len(listed) - 50} more faults" if len(listed) > 50 else ""
+    whole = f'{episodes - len(faults)} whole episodes can be read with on_error="skip"'
+    return f"{path}: " + "; ".join(listed[:50]) + f"{many}; {whole}"
+
+
+def _whole(path: str, found: Scan) -> tuple[Scan, Faults]:
+    """The scan of the whole episodes alone, and what is wrong with the others. Reads all arrays once."""
+    skipped: Faults = {}
+    while True:
+        faults = found.faults or _unreadable(path, found)
+        if not faults:
+            return found, skipped
+        skipped.update(faults)
+        found = scan(path, frozenset(skipped))
+
+
+def _unreadable(path: str, found: Scan) -> Faults:
+    """Episodes whose arrays cannot be unpacked, or whose actions are not finite."""
+    faults: Faults = {}
+    source = Hdf5Source(path, found, 1 << 62)
+    for part in source.parts():
+        for name, said in part.not_finite(tolerant=True):
+            faults.setdefault(name, []).append(said)
+    return faults
+
+
+__all__ = ["BATCH_BYTES", "Hdf5Source", "read_source", "scan"]

@@ -1,0 +1,45 @@
+"""PickPlace: take the can out of the left bin, carry it over the rims, set it down in its quarter of the right one."""
+
+import numpy as np
+
+from trajloom.poses import make
+from trajloom.sim.expert import CARE, Hand, downward, raised
+from trajloom.sim.policies.stack import over
+
+BIN = np.array([0.1975, 0.4025, 0.86])
+"""(3,). Where the can's middle shall be, in metres in the world: the middle of its quarter, standing on the floor."""
+_ABOVE_MIDDLE = 0.015
+"""Metres from the can's middle to the grasp, so that the palm does not press on its top."""
+_OVER_RIMS = 0.19
+"""Metres that the can is lifted."""
+
+
+def play(hand: Hand, rng: np.random.Generator) -> None:
+    """Put the can into its bin."""
+    grasp_can(hand, rng)
+    grasped_at = hand.steps
+    hand.go(make(raised(hand.target, _OVER_RIMS)[:3, 3], downward(hand.ease)))
+    # the random offset of the subtask's end is at most 20 steps: what follows belongs to the next subtask
+    hand.wait(max(0, grasped_at + 20 - hand.steps))
+    goal = BIN + [*rng.uniform(-0.015, 0.015, size=2), 0.01]
+    hand.go(over(hand, "can", goal + [0, 0, 0.12]))
+    hand.wait(15)
+    hand.settle(metres=0.01)
+    hand.go(over(hand, "can", goal))
+    hand.settle(metres=0.005)
+    hand.open()
+    hand.rise(0.12)
+    hand.wait(3)
+
+
+def grasp_can(hand: Hand, rng: np.random.Generator) -> None:
+    """Take the can from above. It is round, so that the hand need not turn."""
+    rotation = downward(hand.ease)
+    aim = rotation[:, :2] @ hand.style.aim
+    grasp = make(hand.object("can")[:3, 3] + aim + [0, 0, _ABOVE_MIDDLE + rng.uniform(0.0, 0.005)], rotation)
+    hand.go(raised(grasp, hand.style.clearance))
+    hand.shape(4)
+    hand.settle(metres=0.004)
+    hand.go(grasp, CARE)
+    hand.settle()
+    hand.close("grasp")
