@@ -20,12 +20,12 @@ class CrashOnce(MG_SelectionStrategy):
 
 
 class LoseLeft(MG_SelectionStrategy):
-    """Ends the process, or never returns, whenever the object lies at y < `below`."""
+    """Ends the process, or never returns, where the object lies at y < `below`, until a file `healed` is there."""
 
     NAME = "lose_left"
 
-    def select_source_demo(self, eef_pose, object_pose, src_subtask_datagen_infos, below, how):
-        if object_pose[1, 3] < below:
+    def select_source_demo(self, eef_pose, object_pose, src_subtask_datagen_infos, below, how, healed):
+        if object_pose[1, 3] < below and not Path(healed).exists():
             if how == "crash":
                 os._exit(1)
             while how == "hang":

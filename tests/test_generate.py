@@ -193,9 +193,10 @@ def test_noise_changes_neither_start_nor_choices_nor_offsets(demos):
 
 
 def test_more_sources_change_neither_start_nor_noise(demos):
-    spec = place_spec(action_noise=0.05)
-    one, four = made(demos[:1], spec), made(demos, spec)
-    assert np.array_equal(one.columns["states"][0], four.columns["states"][0])
+    spec, copies = place_spec(action_noise=0.05), [replace(demos[0], episode_index=i) for i in range(5)]
+    one, five = made(copies[:1], spec), made(copies, spec)
+    assert np.array_equal(one.columns["states"][0], five.columns["states"][0])
+    assert np.array_equal(one.columns["actions"][:10], five.columns["actions"][:10])
 
 
 def test_the_source_is_chosen_once_or_at_every_subtask(demos):
@@ -294,7 +295,7 @@ def test_an_arm_that_lags_fails_with_its_distance_from_the_target(demos):
     rollout = made(demos, scene=FakeScene(lag=0.97))
     assert (rollout.success, rollout.failed_subtask) == (False, 0)
     assert str(rollout.reason).startswith("signal 'grasp' never rose in subtask 0 (cube); made from episode ")
-    assert "cm from its target: out of reach, or raise num_interpolation_steps" in str(rollout.reason)
+    assert "cm from its target: blocked, out of reach, or raise num_interpolation_steps" in str(rollout.reason)
 
 
 def test_a_success_has_no_failed_subtask_and_no_reason(demos):

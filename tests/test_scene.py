@@ -1,5 +1,6 @@
 """The robosuite scene: it is robosuite to the bit, it remembers nothing, and it goes back exactly."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from trajloom.poses import rotation_angle
 
 pytest.importorskip("robosuite", reason="needs trajloom[sim]", exc_type=ImportError)
 
+import trajloom.sim
 from trajloom.sim import backend
 from trajloom.sim.placement import Region, draw
-from trajloom.sim.scene import make_scene
+from trajloom.sim.scene import RobosuiteScene, make_scene
+from trajloom.task import Scene
 
 pytestmark = pytest.mark.sim
 
@@ -22,6 +25,12 @@ pytestmark = pytest.mark.sim
 @pytest.fixture(scope="module")
 def lift():
     return make_scene("lift")
+
+
+def test_it_is_a_scene(lift: RobosuiteScene):
+    scene: Scene = lift  # the type checker looks at the rest
+    assert scene.eefs == ("robot0",)
+    assert scene.control_hz == 20
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +91,7 @@ def grasp(scene) -> None:
     target = scene.eef_pose()["robot0"].copy()
     target[:3, 3] = scene.object_poses()["cube"][:3, 3]
     for command in [-1.0] * 40 + [1.0] * 10:
-        scene.step(scene.join_action(scene.target_pose_to_action({"robot0": target}), {"robot0": [command]}))
+        scene.step(scene.join_action(scene.target_pose_to_action({"robot0": target}), {"robot0": np.array([command])}))
 
 
 def test_restore_then_step_is_step(lift):
@@ -152,7 +161,7 @@ def test_the_gripper_opens_on_minus_one_and_closes_on_one(lift):
 
     def opening(command):
         for _ in range(12):
-            lift.step(lift.join_action({"robot0": still}, {"robot0": [command]}))
+            lift.step(lift.join_action({"robot0": still}, {"robot0": np.array([command])}))
         return float(np.ptp(lift.observation()["robot0_gripper_qpos"]))
 
     assert opening(-1.0) > 0.07
@@ -198,10 +207,35 @@ def test_env_args_are_json_and_make_the_scene_again(lift):
     assert make_scene(**args["trajloom"]).env_args == lift.env_args
 
 
+@pytest.mark.parametrize(("task", "variant"), [("lift", "D0"), ("square", "D1")])
+def test_an_episode_plays_back_in_a_plain_robosuite_environment(task, variant):
+    scene = make_scene(task, variant)
+    scene.reset(np.random.default_rng(8))
+    states_after(scene.step, scene, some_actions(5))
+    args = scene.env_args
+    env = backend.robosuite().make(args["env_name"], **args["env_kwargs"])
+    env.reset()
+    # what robomimic does with a demonstration's model_file and states
+    env.reset_from_xml_string(env.edit_model_xml(scene.model_xml()))
+    env.sim.reset()
+    env.sim.set_state_from_flattened(scene.state())
+    env.sim.forward()
+    for body in scene.task.frames.values():
+        np.testing.assert_allclose(env.sim.data.get_body_xpos(body), scene.world.position(body), atol=1e-12)
+
+
 def test_robosuite_loads_without_a_word():
     code = "from trajloom.sim.scene import make_scene; make_scene('lift')"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_without_mujoco_the_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'trajloom\[sim\]'"):
+        importlib.reload(trajloom.sim)
+    monkeypatch.undo()
+    importlib.reload(trajloom.sim)
 
 
 def test_without_robosuite_the_missing_extra_is_named(monkeypatch):

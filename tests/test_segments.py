@@ -106,9 +106,13 @@ def test_every_offset_of_the_inclusive_range_comes_up():
 
 
 def test_offsets_of_the_first_sources_do_not_depend_on_how_many_there_are():
-    demos = [demo(f"demo_{i}", [0] * 9 + [1] * 9) for i in range(8)]
-    few, many = (Sources.from_demos(demos[:n], spec_with_offsets(-3, 3)) for n in (3, 8))
-    assert np.array_equal(few.draw_boundaries(rng_for(5))["robot0"], many.draw_boundaries(rng_for(5))["robot0"][:3])
+    rises = {"a": np.arange(20) > 5, "b": np.arange(20) > 12}
+    demos = [demo(f"demo_{i}", [0] * 20, subtask_term_signals=rises) for i in range(8)]
+    shifted = [Subtask(object_ref="cube", subtask_term_signal=s, subtask_term_offset_range=(-3, 3)) for s in rises]
+    spec = TaskSpec.single_arm(*shifted, Subtask(object_ref="cube"))
+    few, many = (Sources.from_demos(demos[:n], spec).draw_boundaries(rng_for(5))["robot0"] for n in (3, 8))
+    assert np.array_equal(few, many[:3])
+    assert len(np.unique(many[:, 1])) > 2
 
 
 def test_offsets_that_could_leave_a_subtask_empty_are_refused_for_every_demonstration_at_once():

@@ -559,18 +559,18 @@ def test_hidden_parts_are_dropped_by_compacting(url: str):
 def test_compacting_that_is_killed_shows_every_row_once(tmp_path: Path):
     """Whatever file operation is the last one, the rows are those of before, in their order."""
     wanted = source([5] * 5, episodes_per_part=1)
-    for stop_after in range(0, 1000, 2):
+    enough = []
+    for stop_after in range(0, 60, 2):
         path = str(tmp_path / str(stop_after))
         store.write(wanted, path)
-        done = compact_with(path, stop_after)
+        enough.append(compact_with(path, stop_after))
         assert_same(store.open_store(path), wanted)
-        if done:
-            break
         compact_with(path, 1000)
         assert_same(store.open_store(path), wanted)
-        assert len(store.open_store(path).parts()) == 3
+        assert len(store.open_store(path).parts()) <= 3
         assert store.clean_orphans(path) == []
-    assert stop_after > 20
+    assert {enough[0], enough[10], enough[-1]} == {False, True}
+    assert enough == sorted(enough)
 
 
 def compact_with(path: str, operations: int) -> bool:
@@ -580,7 +580,7 @@ def compact_with(path: str, operations: int) -> bool:
         for name in ("put_json", "publish", "remove"):
             patch.setattr(Folder, name, _failing(getattr(Folder, name), countdown))
         try:
-            store.compact(path, target_bytes=12_000)
+            store.compact(path, target_bytes=14_000)
         except KeyboardInterrupt:
             return False
     return True

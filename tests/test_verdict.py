@@ -69,7 +69,7 @@ def test_a_signal_that_never_rises_is_named_with_what_the_segment_was_made_from(
     assert number == 0
     assert reason.split("; ")[0] == "signal 'grasp' never rose in subtask 0 (cube)"
     assert "made from episode 7, frames 0 to 3" in reason
-    assert "robot0 ended 3.4 cm from its target: out of reach, or raise num_interpolation_steps" in reason
+    assert "robot0 ended 3.4 cm from its target: blocked, out of reach, or raise num_interpolation_steps" in reason
 
 
 def test_a_signal_that_is_lost_is_told_from_one_that_never_rose():

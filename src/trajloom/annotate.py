@@ -52,7 +52,12 @@ def annotate(
         )
     annotated = Annotated(dataset.source, task)
     datasets.Dataset(annotated).write(str(out), overwrite=overwrite, progress=progress)
-    return annotated.notes
+    return [f"{_few(names)}: {note}" for note, names in annotated.notes.items()]
+
+
+def _few(names: Sequence[str]) -> str:
+    """Some names in a few words."""
+    return ", ".join(names) if len(names) < 4 else f"{names[0]} to {names[-1]} ({len(names)} episodes)"
 
 
 class Annotated(Source):
@@ -64,7 +69,7 @@ class Annotated(Source):
 
         self._source, self._replay, self._task, self._task_name = source, replay, tasks.get(task), task
         self._models = source.models()
-        self.notes: list[str] = []
+        self.notes: dict[str, list[str]] = {}
         self._header = self._with_datagen_info(source.header)
 
     @property
@@ -118,7 +123,8 @@ class Annotated(Source):
             )
         except SourceError as error:
             raise SourceError(f"{row['name']}: {error}") from error
-        self.notes += [f"{row['name']}: {note}" for note in annotation.notes]
+        for note in annotation.notes:
+            self.notes.setdefault(note, []).append(row["name"])
         return annotation.info.to_columns()
 
     def _stand_in(self, env_kwargs: Mapping[str, Any]) -> Callable[[], str]:

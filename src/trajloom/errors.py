@@ -10,6 +10,10 @@ class TrajloomError(Exception):
     """Base of every error that Trajloom raises on purpose."""
 
 
+class TrajloomWarning(UserWarning):
+    """Something odd in a file, which was read and kept all the same."""
+
+
 class UnknownNameError(TrajloomError, LookupError):
     """A name (format, task, strategy, ...) that nothing is registered under."""
 

@@ -79,7 +79,9 @@ def steps_batch(
     return steps_rows(header, np.full(rows, episode_index), np.arange(start, start + rows), columns)
 
 
-def steps_rows(header: Header, episode_index: Array, frame_index: Array, columns: Mapping[str, Array]) -> pa.RecordBatch:
+def steps_rows(
+    header: Header, episode_index: Array, frame_index: Array, columns: Mapping[str, Array]
+) -> pa.RecordBatch:
     """Rows of `steps` for frames of any episodes.
 
     Args:

@@ -275,11 +275,11 @@ def test_an_object_is_placed_once_the_hand_has_gone(name, body, there, words):
 def go(scene: RobosuiteScene, there: list[float]) -> np.ndarray:
     """Move the hand (about) there; where it got to."""
     scene.reset(rng(0))
-    target = scene.eef_pose()["robot0"].copy()
+    target, opened = scene.eef_pose()["robot0"].copy(), {"robot0": np.array([-1.0])}
     for height in (1.1, there[2]):
         target[:3, 3] = [there[0], there[1], height]
         for _ in range(25):
-            scene.step(scene.join_action(scene.target_pose_to_action({"robot0": target}), {"robot0": [-1.0]}))
+            scene.step(scene.join_action(scene.target_pose_to_action({"robot0": target}), opened))
     return scene.eef_pose()["robot0"][:3, 3].copy()
 
 

@@ -2,13 +2,19 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from trajloom.query import Outcome
 
 errors = Console(stderr=True)
 
@@ -54,19 +60,51 @@ def warnings_in_words() -> Iterator[None]:
         yield
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table on standard output."""
+def pairs(title: str, values: Mapping[str, Any]) -> None:
+    """Print names and values on standard output, without those that are empty."""
+    drawn = Table(title=title, title_justify="left", show_edge=False, pad_edge=False, show_header=False)
+    drawn.add_column(no_wrap=True)
+    drawn.add_column(overflow="fold")
+    for name, value in values.items():
+        if value not in (None, "", 0):
+            drawn.add_row(name, escape(str(value)))
+    _print(drawn)
+
+
+def frame(title: str, rows: "pl.DataFrame") -> None:
+    """Print a data frame on standard output, unless it is empty."""
+    if not rows.height:
+        return
     drawn = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
-    for i, name in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows if row[i] is not None)
-        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(_cell(value) for value in row))
-    output().print(drawn)
-    output().print()
+    for name, dtype in rows.schema.items():
+        drawn.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+    for row in rows.iter_rows():
+        drawn.add_row(*(escape(_cell(value)) for value in row))
+    _print(drawn)
+
+
+def outcome(found: "Outcome") -> dict[str, object]:
+    """A success rate in words."""
+    if not found.attempts:
+        return {}
+    interval = f"95 %: {100 * found.low:.1f} to {100 * found.high:.1f}"
+    return {
+        "attempts": found.attempts,
+        "successes": str(found.successes),
+        "success rate": f"{100 * found.rate:.1f} % ({interval})",
+        "steps per success": f"{found.steps_per_success:.0f}",
+    }
+
+
+def _print(drawn: Table) -> None:
+    console = output()
+    console.print(drawn)
+    console.print()
 
 
 def _cell(value: object) -> str:
     if value is None:
         return "-"
+    if isinstance(value, list):
+        return ", ".join(map(_cell, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)

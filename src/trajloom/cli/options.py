@@ -17,6 +17,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output 
 MaxAttempts = Annotated[int | None, typer.Option(min=1, help="Give up after this many attempts.")]
 Unit = Annotated[int, typer.Option(min=1, help="Attempts in a part of the dataset.")]
 OnError = Annotated[str, typer.Option(help="'raise' refuses damaged episodes, 'skip' keeps the whole ones.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 
 
 def on_error(word: str) -> Literal["raise", "skip"]:

@@ -32,22 +32,11 @@ def report(summary: "Summary") -> None:
     from trajloom import dataset, query
 
     data = dataset.read(summary.path)
-    outcome = query.success_rate(data)
     speed = summary.simulated_steps / summary.seconds if summary.seconds else 0.0
-    rows: list[tuple[str, object]] = [
-        ("attempts", summary.attempts),
-        ("successes", summary.successes),
-        ("success rate", f"{100 * outcome.rate:.1f} % (95 %: {100 * outcome.low:.1f} to {100 * outcome.high:.1f})"),
-        ("made now", f"{summary.new_attempts} attempts in {summary.seconds:.1f} s ({speed:.0f} steps/s)"),
-        ("dataset", summary.path),
-    ]
-    console.table("results", ("", ""), [(name, str(value)) for name, value in rows])
-    failures = query.failures(data).collect()
-    if failures.height:
-        console.table("causes of failure", failures.columns, failures.rows())
-    by_source = query.successes_by_source(data).collect()
-    if by_source.height:
-        console.table("successes by source", by_source.columns, by_source.rows())
+    now = f"{summary.new_attempts} attempts in {summary.seconds:.1f} s ({speed:.0f} steps/s)"
+    console.pairs("results", {**console.outcome(query.success_rate(data)), "made now": now, "dataset": summary.path})
+    console.frame("causes of failure", query.failures(data).collect())
+    console.frame("successes by source", query.successes_by_source(data).collect())
     if summary.shortfall:
         console.errors.print(f"trajloom: {summary.shortfall}", style="red", markup=False, highlight=False)
         raise typer.Exit(1)

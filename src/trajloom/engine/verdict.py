@@ -115,7 +115,7 @@ def _signal_fault(one: Played, signals: Mapping[str, NDArray[np.bool_]]) -> str 
 def _circumstances(one: Played) -> list[str]:
     lag = f"{one.eef} ended {100 * one.gap_m:.1f} cm from its target"
     if one.gap_m > _LAG_M:
-        lag += ": out of reach, or raise num_interpolation_steps"
+        lag += ": blocked, out of reach, or raise num_interpolation_steps"
     return [f"made from {one.source}", lag]
 
 

@@ -42,7 +42,7 @@ class Decision:
     rest: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     """Episode -> paths of arrays that are no regular column there."""
     layout: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Path -> how its datasets commonly lie in the file, where that is not plainly."""
+    """Path -> how its datasets commonly lie in the file."""
     storage: dict[int, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     """Episode -> path -> how that dataset lies instead."""
     renamed: dict[str, str] = field(default_factory=dict)
@@ -137,7 +137,9 @@ def _is_essential(path: str) -> bool:
 
 
 def _is_per_step_by_name(path: str) -> bool:
-    return _is_essential(path) or path in ("action", "rewards", "dones", "actions_abs") or path.startswith("action_dict/")
+    return (
+        _is_essential(path) or path in ("action", "rewards", "dones", "actions_abs") or path.startswith("action_dict/")
+    )
 
 
 def _column(path: str, kind: str, shape: tuple[int, ...], table: Table) -> Column:
@@ -180,8 +182,7 @@ def _plan_storage(path: str, found: Occurrences, where: NDArray[np.int64], to: D
     times: Counter[Signature] = Counter(s for episode, s, _ in found if where[episode] != ABSENT)
     ways = {s: spellings(s.storage, s.shape, s.kind.size) for s in times}
     common = common_spelling((s.storage, s.shape, s.kind.size, n) for s, n in times.items())
-    if common:
-        to.layout[path] = common
+    to.layout[path] = common
     if all(common in way for way in ways.values()):
         return
     for episode, signature, _ in found:
@@ -205,9 +206,7 @@ def _report(path: str, odd: list[tuple[int, Signature]], times: int, names: Sequ
         )
 
 
-def _find_faults(
-    kept: dict[str, str], facts: Facts, num_samples: Sequence[int | None], to: Decision
-) -> None:
+def _find_faults(kept: dict[str, str], facts: Facts, num_samples: Sequence[int | None], to: Decision) -> None:
     rows: dict[int, list[tuple[str, int]]] = defaultdict(list)
     wrong: set[int] = set()
     for path in kept:

@@ -19,7 +19,7 @@ from trajloom.formats._hdf5_values import read_attrs, spell, type_of, value_of, 
 from trajloom.schema import ATTEMPTS, Column, Header
 
 VERSION = 1
-KEPT = ("control_hz", "sources", "generation", "attempts_end", "made_by", "warnings")
+KEPT = ("control_hz", "sources", "generation", "attempts_end", "made_by")
 """Fields of the header that come back as they were."""
 ABOUT = ("unit", "frame", "when")
 """What is known of a column beyond its values."""
@@ -69,7 +69,7 @@ def header_fields(header: Header) -> dict[str, Any]:
 def restored(header: Header, fields: Mapping[str, Any]) -> Header:
     """A header with what the export kept of it."""
     kept = {name: fields[name] for name in KEPT if name in fields}
-    kept = {name: tuple(value) if name in ("sources", "warnings") else value for name, value in kept.items()}
+    kept = {name: tuple(value) if name == "sources" else value for name, value in kept.items()}
     about = fields.get("columns", {})
 
     def known(table: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:

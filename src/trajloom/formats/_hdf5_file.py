@@ -2,6 +2,7 @@
 
 import errno
 import os
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -57,7 +58,9 @@ class Hdf5File:
         except BlockingIOError:
             raise  # somebody is writing it
         except UNREADABLE as error:
-            raise DamagedFileError(f"{path} cannot be opened: {first_line(error)}; nothing of it can be read") from error
+            raise DamagedFileError(
+                f"{path} cannot be opened: {first_line(error)}; nothing of it can be read"
+            ) from error
         self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         stat = os.fstat(self.descriptor)
         self.stamp = (stat.st_size, stat.st_mtime_ns)
@@ -73,13 +76,17 @@ class Hdf5File:
             self.descriptor = -1
             self.id.close()
 
+    def __del__(self) -> None:
+        if getattr(self, "descriptor", -1) >= 0:
+            self.close()
+
     def __enter__(self) -> "Hdf5File":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         """Where it lies."""
         return Path(self.path).resolve().parent

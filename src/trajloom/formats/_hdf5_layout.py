@@ -90,7 +90,9 @@ def _describe(frame: Frame, attrs: Mapping[str, Typed], inside: set[str]) -> Non
         frame.oddities.append(f"{len(unusual)} demonstrations are named like {unusual[0]!r} rather than 'demo_<i>'")
     others = sorted(inside - set(frame.demos))
     if others:
-        frame.oddities.append(f"`data` holds more than demonstrations ({_listed(set(others), 'in it')}); kept in `rest`")
+        frame.oddities.append(
+            f"`data` holds more than demonstrations ({_listed(set(others), 'in it')}); kept in `rest`"
+        )
 
 
 def env_args_of(attrs: Mapping[str, Typed]) -> tuple[dict[str, Any] | None, str | None]:
@@ -172,7 +174,9 @@ def _read_mask(dataset: h5d.DatasetID, key: str, kind: ElementType, demos: Seque
     unknown = sorted(listed - known)
     if unknown:
         layout["unknown"] = unknown
-        masks.oddities.append(f"mask/{key} lists {len(unknown)} demonstrations that are not there, such as {unknown[0]!r}")
+        masks.oddities.append(
+            f"mask/{key} lists {len(unknown)} demonstrations that are not there, such as {unknown[0]!r}"
+        )
     storage = storage_of(dataset, kind)
     if storage != PLAIN:
         layout["storage"] = spellings(storage, dataset.shape, kind.size)[-1]
@@ -180,5 +184,3 @@ def _read_mask(dataset: h5d.DatasetID, key: str, kind: ElementType, demos: Seque
     attrs = read_attrs(dataset)
     if attrs:
         masks.attrs[f"mask/{key}"] = attrs
-
-

@@ -2,12 +2,13 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trajloom.errors import HostileFileError
+from trajloom.errors import HostileFileError, TrajloomWarning
 from trajloom.formats._hdf5_values import Typed, value_of
 
 MAX_MODEL_BYTES = 64 << 20
@@ -64,11 +65,47 @@ def is_plain_name(value: str) -> bool:
     return value not in ("", ".", "..") and not set("/\\:\0") & set(value) and len(os.fsencode(value)) < 256
 
 
+class NamedModels:
+    """Model files that demonstrations only name: they are written beside the data, under `models/`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder / "models"
+
+    def kept_beside(self, attrs: Mapping[str, Any], xml: str | None) -> dict[str, Any]:
+        """Attributes of a demonstration once its model is where they say it is.
+
+        Where another model of that name is there already, the attribute holds the model itself.
+        """
+        value = value_of(attrs.get("model_file"))
+        if xml is None or not isinstance(value, str) or is_xml(value) or not is_plain_name(value):
+            return dict(attrs)
+        path = self.folder / value
+        if not path.exists() and not (self.folder.parent / value).exists():
+            self.folder.mkdir(exist_ok=True)
+            path.write_bytes(xml.encode())
+        there = model_of(attrs["model_file"], self.folder.parent, str(self.folder))
+        if there == xml:
+            return dict(attrs)
+        warnings.warn(f"{path} is another model; this one is kept inside the file", TrajloomWarning, stacklevel=2)
+        return {**attrs, "model_file": {"dtype": "str", "value": xml}}
+
+
 class Models(Mapping[str, str]):
     """SHA-256 -> XML, read from the file when asked for; only the hashes are kept."""
 
-    def __init__(self, episodes: int, load: Callable[[int], str | None]):
-        self._episodes, self._load = episodes, load
+    def __init__(self, episodes: int, loader: Callable[[], Callable[[int], str | None]]):
+        """Prepare it.
+
+        Args:
+            episodes: How many there are.
+            loader: Opens the file; what it returns reads the model of an episode.
+        """
+        self._episodes, self._loader = episodes, loader
+        self._last: tuple[str, str] | None = None
+
+    @cached_property
+    def _load(self) -> Callable[[int], str | None]:
+        return self._loader()
 
     @cached_property
     def _first(self) -> dict[str, int]:
@@ -80,9 +117,11 @@ class Models(Mapping[str, str]):
         return found
 
     def __getitem__(self, key: str) -> str:
-        xml = self._load(self._first[key])
-        assert xml is not None
-        return xml
+        if self._last is None or self._last[0] != key:
+            xml = self._load(self._first[key])
+            assert xml is not None
+            self._last = (key, xml)
+        return self._last[1]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._first)

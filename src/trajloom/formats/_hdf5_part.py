@@ -3,12 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from h5py import h5d, h5g
+from h5py import h5d, h5g, h5o
 
 from trajloom.errors import DamagedFileError, SchemaError
 from trajloom.formats._hdf5_columns import ABSENT, Plan
@@ -135,18 +134,30 @@ class Hdf5Part:
 
     def _in_slices(self, file: Hdf5File, plans: Sequence[Plan], episode: int, most: int) -> Iterator[pa.RecordBatch]:
         group = file.group(f"data/{self.names[episode]}")
-        datasets = {p.path: self._kept_open(file, group, p, episode) for p in plans if p.where[episode] < 0}
+        datasets = [self._kept_open(file, group, p, episode) if p.where[episode] < 0 else None for p in plans]
         length = int(self.lengths[episode])
         for start in range(0, length, most):
             rows = min(most, length - start)
             buffers = [np.empty((rows, *plan.column.shape), dtype=plan.column.dtype) for plan in plans]
-            for plan, buffer in zip(plans, buffers, strict=True):
-                if plan.path in datasets:
-                    self._read(file, group, plan, episode, buffer, datasets[plan.path], start)
-                else:
-                    offset = int(plan.where[episode]) + start * plan.column.nbytes
-                    file.read_at(offset, buffer.reshape(rows, -1).view(np.uint8))
+            for plan, buffer, dataset in zip(plans, buffers, datasets, strict=True):
+                self._fill(file, group, plan, episode, buffer, dataset, start)
             yield self._batch(plans, buffers, np.full(rows, self.indices[episode]), np.arange(start, start + rows))
+
+    def _fill(
+        self,
+        file: Hdf5File,
+        group: h5g.GroupID,
+        plan: Plan,
+        episode: int,
+        into: np.ndarray,
+        dataset: h5d.DatasetID | None,
+        start: int,
+    ) -> None:
+        offset = int(plan.where[episode])
+        if offset >= 0:
+            file.read_at(offset + start * plan.column.nbytes, into.reshape(len(into), -1).view(np.uint8))
+        else:
+            self._read(file, group, plan, episode, into, dataset, start)
 
     def _kept_open(self, file: Hdf5File, group: h5g.GroupID, plan: Plan, episode: int) -> h5d.DatasetID:
         try:
@@ -181,25 +192,56 @@ class Hdf5Part:
         return steps_rows(self.header, episodes, frames, columns)
 
     def _not_finite(self) -> str:
-        found = list(self.not_finite())
-        some = "; ".join(f"data/{name}/actions {said}" for name, said in found[:20])
+        found = [fault for fault in self.faults(only_actions=True)]
+        some = "; ".join(f"data/{name}/{said}" for name, said in found[:50])
         return f'{some}; the other episodes can be read with on_error="skip"'
 
-    def not_finite(self) -> Iterator[tuple[str, str]]:
-        """(name, what is wrong) of the demonstrations whose actions hold NaN or infinity."""
-        plans = [plan for plan in self.plans if plan.column.name == "actions" and plan.table == "steps"]
+    def faults(self, only_actions: bool = False) -> Iterator[tuple[str, str]]:
+        """(demonstration, what is wrong with its values): cannot be unpacked, or actions that are not finite."""
         with Hdf5File(self.path, self.stamp) as file:
-            for plan in plans:
-                for episode in np.flatnonzero((plan.where != ABSENT) & (self.lengths > 0)).tolist():
-                    values = np.empty((int(self.lengths[episode]), *plan.column.shape), dtype=plan.column.dtype)
-                    if plan.where[episode] >= 0:
-                        file.read_at(int(plan.where[episode]), values.reshape(len(values), -1).view(np.uint8))
-                    else:
-                        self._read(file, file.group(f"data/{self.names[episode]}"), plan, episode, values)
-                    if not is_finite(values):
-                        bad = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
-                        said = f"is not finite in {int(bad.sum())} of {len(values)} steps (first: {int(bad.argmax())})"
-                        yield self.names[episode], said
+            for i, name in enumerate(self.names):
+                for said in self._faults_of(file, i, only_actions):
+                    yield name, said
+
+    def _faults_of(self, file: Hdf5File, i: int, only_actions: bool) -> Iterator[str]:
+        group = file.group(f"data/{self.names[i]}")
+        for plan in self.plans:
+            is_actions = plan.column.name == "actions" and plan.table == "steps"
+            if plan.where[i] == ABSENT or ((plan.where[i] >= 0 or only_actions) and not is_actions):
+                continue
+            bad = []
+            try:
+                for values in self._slices(file, group, plan, i):
+                    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1) if is_actions else True
+                    bad.append(np.broadcast_to(~np.asarray(finite), (len(values),)))
+            except DamagedFileError as error:
+                yield str(error)
+                continue
+            wrong = np.flatnonzero(np.concatenate(bad)) if is_actions and bad else []
+            if len(wrong):
+                yield f"{plan.path} is not finite in {len(wrong)} of {self.lengths[i]} steps (first: {wrong[0]})"
+        if not only_actions:
+            for path in self.rest_paths.get(i, ()):
+                yield from self._fault_of_rest(file, group, path)
+
+    def _slices(self, file: Hdf5File, group: h5g.GroupID, plan: Plan, i: int) -> Iterator[Array]:
+        if plan.table == "episodes":
+            values = np.empty(plan.column.shape, dtype=plan.column.dtype)
+            self._read(file, group, plan, i, values)
+            return
+        rows = max(1, BATCH_BYTES // max(1, plan.column.nbytes))
+        dataset = self._kept_open(file, group, plan, i) if plan.where[i] < 0 else None
+        for start in range(0, int(self.lengths[i]), rows):
+            values = np.empty((min(rows, int(self.lengths[i]) - start), *plan.column.shape), dtype=plan.column.dtype)
+            self._fill(file, group, plan, i, values, dataset, start)
+            yield values
+
+    def _fault_of_rest(self, file: Hdf5File, group: h5g.GroupID, path: str) -> Iterator[str]:
+        try:
+            for _ in _array_rows(file, group, path, None):
+                pass
+        except UNREADABLE as error:
+            yield f"{portable(path)} cannot be read ({first_line(error)})"
 
     # ---- episodes ----------------------------------------------------------------------------------------------
 
@@ -326,8 +368,6 @@ def rows_together(signature: Signature) -> int:
 
 def attrs_at(file: Hdf5File, group: h5g.GroupID, path: str) -> dict[str, Typed]:
     """Attributes of a group or a dataset by its path."""
-    from h5py import h5o
-
     return read_attrs(h5o.open(group, path.encode("utf-8", "surrogateescape")))
 
 
@@ -339,6 +379,3 @@ def is_finite(values: np.ndarray) -> bool:
 def _value(attrs: Mapping[str, Typed], name: str, kind: type) -> Any:
     value = value_of(attrs.get(name))
     return value if type(value) is kind else None
-
-
-__all__ = ["Extras", "Hdf5Part", "Path", "rest_of"]

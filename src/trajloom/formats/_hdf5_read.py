@@ -1,7 +1,7 @@
 """A whole HDF5 file as a dataset: scan, faults, header, parts."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,17 +17,16 @@ from trajloom.formats import OnError
 from trajloom.formats._hdf5_columns import ABSENT, Decision, Plan, decide
 from trajloom.formats._hdf5_export import is_ours, read_attempts, read_fields, restored
 from trajloom.formats._hdf5_file import Hdf5File
+from trajloom.formats._hdf5_frame import EPISODE
 from trajloom.formats._hdf5_layout import MARK, Frame, Masks, control_hz_of, read_masks, recognised
 from trajloom.formats._hdf5_models import Models, model_of
-from trajloom.formats._hdf5_part import BATCH_BYTES, Extras, Hdf5Part, attrs_at
+from trajloom.formats._hdf5_part import Extras, Hdf5Part, attrs_at
 from trajloom.formats._hdf5_scan import UNREADABLE, Facts, Tree, Walker, first_line, opened, portable, raw
 from trajloom.formats._hdf5_values import Typed, read_attr, read_attrs, value_of
 from trajloom.schema import Header
 from trajloom.tables import Array
 
 MAX_PART_EPISODES = 10_000
-EPISODE = "trajloom_episode_index"
-"""Attribute of an exported demonstration: its `episode_index`, which its name need not be."""
 
 Faults = dict[str, list[str]]
 """Name of a demonstration -> what is wrong with it."""
@@ -176,19 +175,23 @@ class Hdf5Source:
 
     def __init__(self, path: str, found: Scan, part_bytes: int, more: Sequence[str] = ()):
         self.path, self._scan, self._part_bytes = path, found, part_bytes
-        self.header = _header(found, [*found.oddities, *more])
+        self.header = _header(path, found, [*found.oddities, *more])
 
     def parts(self) -> Sequence[Hdf5Part]:
         return self._parts
 
     def models(self) -> Mapping[str, str]:
-        return Models(len(self._scan.names), self._model)
+        return Models(len(self._scan.names), self._model_loader)
 
-    def _model(self, episode: int) -> str | None:
-        name = self._scan.names[episode]
-        with Hdf5File(self.path, self._scan.stamp) as file:
+    def _model_loader(self) -> Callable[[int], str | None]:
+        file = Hdf5File(self.path, self._scan.stamp)
+
+        def load(episode: int) -> str | None:
+            name = self._scan.names[episode]
             attr = read_attr(file.group(f"data/{name}"), "model_file")
             return model_of(attr, file.folder, f"{self.path}: data/{name}")
+
+        return load
 
     @cached_property
     def _parts(self) -> list[Hdf5Part]:
@@ -250,7 +253,7 @@ class Hdf5Source:
         return attempts
 
 
-def _header(found: Scan, oddities: Sequence[str]) -> Header:
+def _header(path: str, found: Scan, oddities: Sequence[str]) -> Header:
     decision, frame = found.decision, found.frame
     tables = {t: tuple(p.column for p in decision.plans if p.table == t) for t in ("steps", "episodes", "lineage")}
     eefs = sorted({column.name.partition("/")[2] for column in tables["lineage"]})
@@ -275,11 +278,8 @@ def _header(found: Scan, oddities: Sequence[str]) -> Header:
         warnings=tuple(oddities),
     )
     if found.fields is not None:
-        header = restored(header, found.fields)
-        header = replace(header, warnings=(*header.warnings, *oddities))
-    elif not header.sources:
-        header = replace(header, sources=())
-    return header
+        return restored(header, found.fields)
+    return replace(header, sources=({"id": Path(path).name, "bytes": found.stamp[0]},))
 
 
 def read_source(path: str, on_error: OnError, part_bytes: int) -> Hdf5Source:
@@ -295,7 +295,7 @@ def read_source(path: str, on_error: OnError, part_bytes: int) -> Hdf5Source:
     if source.header.warnings:
         said = "; ".join(source.header.warnings[:10])
         many = len(source.header.warnings) - 10
-        warnings.warn(f"{path}: {said}" + (f"; and {many} more" if many > 0 else ""), TrajloomWarning, stacklevel=4)
+        warnings.warn(f"{path}: {said}" + (f"; and {many} more" if many > 0 else ""), TrajloomWarning, stacklevel=3)
     return source
 
 
@@ -320,11 +320,7 @@ def _whole(path: str, found: Scan) -> tuple[Scan, Faults]:
 def _unreadable(path: str, found: Scan) -> Faults:
     """Episodes whose arrays cannot be unpacked, or whose actions are not finite."""
     faults: Faults = {}
-    source = Hdf5Source(path, found, 1 << 62)
-    for part in source.parts():
-        for name, said in part.not_finite(tolerant=True):
+    for part in Hdf5Source(path, found, 1 << 62).parts():
+        for name, said in part.faults():
             faults.setdefault(name, []).append(said)
     return faults
-
-
-__all__ = ["BATCH_BYTES", "Hdf5Source", "read_source", "scan"]

@@ -135,9 +135,7 @@ class Walker:
 
     def _dataset(self, dataset: h5d.DatasetID, path: str, tree: Tree) -> None:
         kind, shape = type_of(dataset.get_type()), dataset.shape
-        null = shape is None or (
-            shape == () and dataset.get_space().get_simple_extent_type() == h5s.NULL
-        )
+        null = shape is None or (shape == () and dataset.get_space().get_simple_extent_type() == h5s.NULL)
         shape = () if null else shape
         storage = PLAIN if null else storage_of(dataset, kind)
         key = (kind.name, shape, storage, null)

@@ -63,7 +63,13 @@ def storage_of(dataset: h5d.DatasetID, kind: ElementType) -> Storage:
 
 def _filter(code: int, flags: int, values: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
     # these write their own parameters behind, or instead of, the user's when a dataset is made
-    asked = {h5z.FILTER_SHUFFLE: 0, h5z.FILTER_NBIT: 0, h5z.FILTER_LZF: 0, h5z.FILTER_SCALEOFFSET: 2, h5z.FILTER_SZIP: 2}
+    asked = {
+        h5z.FILTER_SHUFFLE: 0,
+        h5z.FILTER_NBIT: 0,
+        h5z.FILTER_LZF: 0,
+        h5z.FILTER_SCALEOFFSET: 2,
+        h5z.FILTER_SZIP: 2,
+    }
     return int(code), int(flags), tuple(map(int, values[: asked.get(code, len(values))]))
 
 
@@ -157,10 +163,16 @@ def _plist(chunks: Shape | None, filters: tuple, compact: bool, fill: str | None
     for code, flags, values in filters:
         plist.set_filter(code, flags, values)
     if fill is not None:
-        plist.set_fill_value(np.frombuffer(base64.b64decode(fill), dtype=type_name)[0])
+        plist.set_fill_value(np.frombuffer(base64.b64decode(fill), dtype=type_name).reshape(()))
     return plist
 
 
 def is_lossy(spelling: Mapping[str, Any]) -> bool:
     """Whether writing so may change values."""
     return any(code == h5z.FILTER_SCALEOFFSET for code, _, _ in spelling.get("filters", ()))
+
+
+def lossless(spelling: Mapping[str, Any]) -> Json:
+    """The same without the filters that may change values."""
+    kept = [entry for entry in spelling.get("filters", ()) if entry[0] != h5z.FILTER_SCALEOFFSET]
+    return {**spelling, "filters": kept} if "filters" in spelling else dict(spelling)

@@ -6,7 +6,7 @@ A type has a name: NumPy's type string with byte order (`<f8`, `>i4`, `|S6`, `|b
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +24,7 @@ class ElementType:
     """An HDF5 element type and what we call it."""
 
     name: str
-    id: h5t.TypeID
+    id: h5t.TypeID = field(compare=False)
 
     @cached_property
     def dtype(self) -> np.dtype:
@@ -132,7 +132,9 @@ def read_bytes(dataset: h5d.DatasetID, kind: ElementType, start: int = 0, stop: 
     return json.dumps(_nested(values, dataset)).encode()
 
 
-def write_bytes(dataset: h5d.DatasetID, kind: ElementType, data: bytes, start: int = 0, stop: int | None = None) -> None:
+def write_bytes(
+    dataset: h5d.DatasetID, kind: ElementType, data: bytes, start: int = 0, stop: int | None = None
+) -> None:
     """The inverse of `read_bytes`."""
     shape = dataset.shape
     memory = file = h5s.ALL

@@ -34,9 +34,9 @@ class Moments:
         values = np.asarray(values, dtype=np.float64)
         there = ~np.isnan(values)
         count = there.sum(axis=0)
-        mean = np.where(there, values, 0.0).sum(axis=0) / np.maximum(count, 1)
         # infinite numbers make these NaN
         with np.errstate(invalid="ignore", over="ignore"):
+            mean = np.where(there, values, 0.0).sum(axis=0) / np.maximum(count, 1)
             deviations = (np.where(there, values - mean, 0.0) ** 2).sum(axis=0)
         low = np.where(there, values, np.inf).min(axis=0, initial=np.inf)
         high = np.where(there, values, -np.inf).max(axis=0, initial=-np.inf)

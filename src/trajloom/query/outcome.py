@@ -72,12 +72,16 @@ def _outcome(rows: pl.LazyFrame, steps: str) -> Outcome:
 
 
 def failures(dataset: Dataset) -> pl.LazyFrame:
-    """Why attempts failed, the commonest cause first: `reason`, `failed_subtask`, `attempts`, their `share` of all."""
-    attempts = dataset.attempts().with_columns(total=pl.len())
+    """Why attempts failed, the commonest cause first.
+
+    Columns: `reason`, the kind of the failure (what stands before the first semicolon of an attempt's reason);
+    `failed_subtask`; `attempts`; their `share` of all; `example`, the number of one of them.
+    """
+    attempts = dataset.attempts().with_columns(total=pl.len(), reason=pl.col("reason").str.split(";").list.first())
     return (
         attempts.filter(~pl.col("success"))
         .group_by("reason", "failed_subtask")
-        .agg(attempts=pl.len(), share=pl.len() / pl.col("total").first())
+        .agg(attempts=pl.len(), share=pl.len() / pl.col("total").first(), example=pl.col("attempt").min())
         .sort("attempts", "reason", "failed_subtask", descending=[True, False, False])
     )
 

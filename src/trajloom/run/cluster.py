@@ -18,6 +18,8 @@ LOCAL = {
     # units are few and long: none waits in a worker's queue, where the death of the worker would hit it too
     "distributed.scheduler.worker-saturation": 1.0,
     "distributed.scheduler.work-stealing": False,
+    # a worker that crashes again while its process restarts is not given up
+    "distributed.deploy.lost-worker-timeout": "1 hour",
     "distributed.admin.large-graph-warning-threshold": "1GB",
     # one thread for BLAS: the bits of a run must not depend on the number of cores
     "distributed.nanny.pre-spawn-environ": {

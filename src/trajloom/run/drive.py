@@ -1,6 +1,8 @@
 """Drive a run to its goal: submit units, follow their outcomes, survive workers that die, stop on a prefix."""
 
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -9,11 +11,15 @@ import fsspec
 from distributed import Client, Future, wait
 from distributed.scheduler import KilledWorker
 
+from trajloom.errors import RunError
 from trajloom.generation.goal import Goal
 from trajloom.generation.unit import lost
 from trajloom.rollout import Rollout
 from trajloom.run.worker import Job, Report, hung_marker, run_attempt, run_unit
 from trajloom.store import Commit
+
+PATIENCE = 120.0
+"""Seconds to wait for a worker where there is none."""
 
 
 @dataclass
@@ -100,7 +106,7 @@ class Driver:
 
     def _submit(self) -> None:
         """Keep every worker busy with a unit that is likely to be needed."""
-        workers = max(1, len(self.client.scheduler_info(n_workers=-1)["workers"]))
+        workers = max(1, self._workers())
         while len(self.pending) < workers:
             number = self._next()
             if self.pending and not self._worth_starting(number):
@@ -128,15 +134,13 @@ class Driver:
 
     def _collect(self) -> None:
         """Wait for a unit and enter it into the ledger."""
-        with self.client.as_current():
-            done = wait(list(self.pending), return_when="FIRST_COMPLETED").done
-        for future in done:
+        for future in self._first_done(self.pending):
             number = self.pending.pop(future)
             error = future.exception() if future.status == "error" else None
             if isinstance(error, KilledWorker):
                 self._enter(self._recover(number))
             elif error is not None:
-                raise error
+                raise error  # pyright: ignore
             elif future.status == "finished":
                 self._enter(future.result())
             future.release()
@@ -153,15 +157,34 @@ class Driver:
         """Make a unit attempt by attempt after its worker was lost, and commit it."""
         given = {k: self._alone(k) for k in self.job.recipe.attempts_of(number)}
         replace = number in self.ledger.retry
-        return self._start(run_unit, number, given, replace, key=f"unit-{number}").result()
+        return self._result(self._start(run_unit, number, given, replace, key=f"unit-{number}"))
 
     def _alone(self, attempt: int) -> Rollout:
         """One attempt in a task of its own, twice if need be; lost where the worker dies both times."""
         for _ in range(2):
             try:
-                rollout, _seconds = self._start(run_attempt, attempt, key=f"attempt-{attempt}").result()
-                return rollout
+                return self._result(self._start(run_attempt, attempt, key=f"attempt-{attempt}"))[0]
             except KilledWorker:
                 continue
         fs, marker = fsspec.core.url_to_fs(hung_marker(self.job, attempt))
         return lost("hung" if fs.exists(marker) else "crashed")
+
+    def _result(self, future: Future) -> Any:
+        self._first_done([future])
+        return future.result()
+
+    def _first_done(self, futures: Iterable[Future]) -> set[Future]:
+        """Wait for the first of some futures; RunError where there is no worker left to finish any."""
+        alone_since: float | None = None
+        while True:
+            with suppress(TimeoutError), self.client.as_current():
+                return wait(list(futures), timeout=PATIENCE / 10, return_when="FIRST_COMPLETED").done
+            if self._workers():
+                alone_since = None
+            elif alone_since is None:
+                alone_since = time.monotonic()
+            elif time.monotonic() - alone_since > PATIENCE:
+                raise RunError(f"no worker is left, and none came back in {PATIENCE:.0f} s; what was committed is kept")
+
+    def _workers(self) -> int:
+        return len(self.client.scheduler_info(n_workers=-1)["workers"])

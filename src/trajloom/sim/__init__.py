@@ -1,4 +1,11 @@
 """The only MuJoCo and robosuite code: scenes, tasks, controllers, annotation and scripted policies.
 
-Nothing heavy is loaded by importing this package; `trajloom.sim.scene.make_scene` loads robosuite.
+Importing this package needs MuJoCo; robosuite is loaded by `trajloom.sim.scene.make_scene` alone.
 """
+
+from trajloom.errors import MissingExtraError
+
+try:
+    import mujoco  # noqa: F401
+except ImportError as error:
+    raise MissingExtraError("the simulator", "sim", str(error)) from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trajloom.poses import Poses, interpolate, make, rotation_angle, rotation_from_axis_angle
+from trajloom.poses import Poses, interpolate, invert, make, rotation_angle, rotation_from_axis_angle
 from trajloom.rollout import Recorder
 from trajloom.task import Scene
 
@@ -107,6 +107,24 @@ class Hand:
             self.target = pose
             self.step()
 
+    def swing(self, pivot: Vector, axis: Vector, angle: float, care: float = 1.0) -> None:
+        """Move the target along an arc, turning with it, as the hand that holds a handle does.
+
+        Args:
+            pivot: (3,). A point on the axis, in metres in the world.
+            axis: (3,). The axis, of length 1.
+            angle: Radians.
+            care: Share of the style's speed.
+        """
+        start, about = self.target, at(np.eye(4), pivot)
+        from_pivot = invert(about) @ start
+        metres = abs(angle) * np.linalg.norm(np.cross(axis, from_pivot[:3, 3]))
+        steps = int(np.ceil(max(metres / self.style.speed, abs(angle) / self.style.turn_speed) / care)) + 2
+        for fraction in soft(steps):
+            turn = rotation_from_axis_angle(axis * angle * fraction)
+            self.target = about @ make(np.zeros(3), turn) @ from_pivot
+            self.step()
+
     def settle(self, metres: float = 0.002, radians: float = 0.02, at_most: int = 12) -> bool:
         """Wait until the hand is where its target is."""
         return self.wait_for(lambda: self._is_there(metres, radians), at_most)
@@ -115,6 +133,25 @@ class Hand:
         here, there = self.pose, self.target
         near = np.linalg.norm(here[:3, 3] - there[:3, 3]) < metres
         return bool(near and rotation_angle(here[:3, :3] @ there[:3, :3].T) < radians)
+
+    def take(self, grasp: Callable[[], Poses], signal: str, shape: int) -> bool:
+        """Come from above, with half-open fingers, and close on a thing.
+
+        Args:
+            grasp: Gives the hand's pose (4, 4) around the thing; asked again once the hand is above, because a
+                reset may let things fall a little.
+            signal: The signal that the thing is held.
+            shape: Steps of opening the fingers.
+
+        Returns:
+            Whether it is held.
+        """
+        self.go(raised(grasp(), self.style.clearance))
+        self.shape(shape)
+        self.settle(metres=0.004)
+        self.go(grasp(), CARE)
+        self.settle()
+        return self.close(signal)
 
     def close(self, signal: str, at_most: int = 20) -> bool:
         """Close the gripper until a grasp is reported and one step longer, so that the grip is firm."""
@@ -140,7 +177,7 @@ class Hand:
 
 
 def soft(steps: int) -> NDArray[np.float64]:
-    """(steps,). Fractions from just above 0 to 1 whose speed is trapezoidal: a quarter of the way up, a quarter down."""
+    """(steps,). Fractions from just above 0 to 1 whose speed is a trapezoid: a quarter of the way up, one down."""
     time = np.linspace(0, 1, 4 * steps + 1)
     speed = np.minimum(1.0, 4 * np.minimum(time, 1 - time) + 0.15)
     way = np.concatenate([[0.0], np.cumsum((speed[1:] + speed[:-1]) / 2)])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import pyarrow as pa
 
@@ -142,7 +143,7 @@ def _replace(writer: Writer, group: Sequence[StoredPart]) -> None:
     # every number that has ever been replaced lies below the one that replaced it
     number = max(writer.committed()) + 1
     with writer.part(number, replaces=old) as new:
-        copy_part(_Joined(tuple(group)), new)
+        copy_part(_Joined(tuple(group)), new, Lock())
     for part in old:
         writer.remove(part)
     writer.forget_replaced(number)

@@ -2,12 +2,20 @@
 
 import os
 import uuid
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
+
+import pyarrow as pa
 
 from trajloom.errors import SettingsError
 from trajloom.formats import Part, Progress, Source
 from trajloom.store.folder import Folder, same_place
 from trajloom.store.writer import PartWriter, Writer, check_room, make_room, update_header
+
+THREADS = 3
+"""Parts that are compressed at the same time; each holds a row group or two in memory."""
 
 
 def write(source: Source, path: str, *, overwrite: bool = False, progress: Progress | None = None) -> None:
@@ -60,26 +68,48 @@ def swap(draft: Folder, folder: Folder) -> None:
 
 
 def copy_parts(source: Source, writer: Writer, progress: Progress | None = None) -> None:
-    """Write every part of a source, and its models once."""
-    parts = source.parts()
+    """Write every part of a source, and its models once.
+
+    A few parts are compressed at the same time, each in a thread; the source is read by one of them at a time.
+    """
+    parts, models, reading = source.parts(), source.models(), Lock()
     total, done = sum(part.num_episodes for part in parts), 0
-    models = source.models()
-    for number, part in enumerate(parts):
+
+    def copy(number: int, part: Part) -> None:
         with writer.part(number) as out:
-            copy_part(part, out)
-            if number == 0:
-                for sha in models:
-                    out.add_model(models[sha])
-        done += part.num_episodes
-        if progress:
-            progress(done, total)
+            copy_part(part, out, reading)
+            for sha in models if number == 0 else ():
+                out.add_model(models[sha])
+
+    pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))
+    try:
+        copies = [pool.submit(copy, number, part) for number, part in enumerate(parts)]
+        for part, copied in zip(parts, copies, strict=True):
+            copied.result()
+            done += part.num_episodes
+            if progress:
+                progress(done, total)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def copy_part(part: Part, out: PartWriter) -> None:
-    """Write the rows of a part."""
-    for batch in part.steps():
+def copy_part(part: Part, out: PartWriter, reading: Lock) -> None:
+    """Write the rows of a part; `reading` is held while the source is read."""
+    for batch in _taken(part.steps(), reading):
         out.write_steps(batch)
-    out.write_episodes(part.episodes())
-    out.write_attempts(part.attempts())
-    for batch in part.rest():
+    with reading:
+        episodes, attempts = part.episodes(), part.attempts()
+    out.write_episodes(episodes)
+    out.write_attempts(attempts)
+    for batch in _taken(part.rest(), reading):
         out.write_rest(batch)
+
+
+def _taken(batches: Iterable[pa.RecordBatch], reading: Lock) -> Iterator[pa.RecordBatch]:
+    batches = iter(batches)
+    while True:
+        with reading:
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch

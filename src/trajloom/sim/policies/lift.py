@@ -3,7 +3,7 @@
 import numpy as np
 
 from trajloom.poses import make
-from trajloom.sim.expert import CARE, Hand, downward, heading, nearest, raised
+from trajloom.sim.expert import Hand, downward, heading, nearest
 
 SHAPE = 3
 """Steps of opening that make a Panda's hand 6.4 cm wide, for cubes of 4 to 4.4 cm."""
@@ -38,20 +38,13 @@ def grasp_cube(hand: Hand, cube: str, signal: str, rng: np.random.Generator) -> 
     Returns:
         Whether the cube is held.
     """
-    pose = hand.object(cube)
     rotation = downward(free_yaw(hand, cube))
-    aim = rotation[:, :2] @ hand.style.aim
-    grasp = make(pose[:3, 3] + aim + [0, 0, rng.uniform(0.0, 0.004)], rotation)
-    hand.go(raised(grasp, hand.style.clearance))
-    hand.shape(SHAPE)
-    hand.settle(metres=0.004)
-    hand.go(grasp, CARE)
-    hand.settle()
-    return hand.close(signal)
+    aim = rotation[:, :2] @ hand.style.aim + [0, 0, rng.uniform(0.002, 0.008)]
+    return hand.take(lambda: make(hand.object(cube)[:3, 3] + aim, rotation), signal, SHAPE)
 
 
 def free_yaw(hand: Hand, cube: str) -> float:
-    """The angle about the vertical for a grasp along two sides of a cube: the smallest turn with room for the fingers."""
+    """The angle about the vertical for a grasp along two sides of a cube: the easiest with room for the fingers."""
     poses = hand.scene.object_poses()
     middle, others = poses[cube][:3, 3], [pose[:3, 3] for name, pose in poses.items() if name != cube]
     least = nearest(heading(poses[cube][:3, :3]), np.pi / 2, hand.ease)

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 
 from trajloom.poses import Poses, invert, make, rotation_from_axis_angle
-from trajloom.sim.expert import CARE, HASTE, Hand, downward, heading, nearest, raised
+from trajloom.sim.expert import CARE, HASTE, Hand, downward, heading, nearest
 
 HANDLE = 0.058
 """Metres from the nut's middle, along its x axis, to where the handle is taken."""
@@ -56,23 +56,22 @@ def plan(hand: Hand) -> tuple[float, float]:
     def effort(angles: tuple[float, float]) -> float:
         grasp, over = angles
         away = np.cos(handle + over - grasp)
-        return max(abs(grasp - hand.ease), abs(over - hand.ease)) + 0.3 * abs(over - grasp) + max(0.0, away)
+        return max(abs(grasp - hand.ease), abs(over - hand.ease)) + 0.3 * abs(over - grasp) + 4 * max(0.0, away)
 
     return min(product(grasps, turned), key=effort)
 
 
 def grasp_nut(hand: Hand, yaw: float, rng: np.random.Generator) -> None:
     """Take the nut's handle from above, with the fingers along its sides."""
-    nut = hand.object("square_nut")
     rotation = downward(yaw)
-    aim = nut[:3, 0] * (HANDLE + rng.uniform(-0.003, 0.003)) + rotation[:, 0] * hand.style.aim[0]
-    grasp = make(nut[:3, 3] + aim + [0, 0, _ABOVE_MIDDLE], rotation)
-    hand.go(raised(grasp, hand.style.clearance))
-    hand.shape(4)
-    hand.settle(metres=0.004)
-    hand.go(grasp, CARE)
-    hand.settle()
-    hand.close("grasp")
+    along = HANDLE + rng.uniform(-0.003, 0.003)
+
+    def grasp() -> Poses:
+        nut = hand.object("square_nut")
+        aim = nut[:3, 0] * along + rotation[:, 0] * hand.style.aim[0]
+        return make(nut[:3, 3] + aim + [0, 0, _ABOVE_MIDDLE], rotation)
+
+    hand.take(grasp, "grasp", shape=4)
 
 
 def over_peg(hand: Hand, turn: float, height: float) -> Poses:

@@ -28,12 +28,12 @@ def put_on(hand: Hand, held: str, base: str, height: float) -> None:
         height: Metres from the middle of the one to the middle of the other once it stands there.
     """
     grasped_at = hand.steps
-    # with its last joint in the middle of its range, the hand has room to turn either way when the segment is carried to another cube
+    # with its last joint in the middle of its range, the hand can turn either way when the segment is carried away
     hand.go(make(raised(hand.target, _UP_AT_ONCE)[:3, 3], downward(hand.ease)))
     # the random offset of the subtask's end is at most 20 steps: what follows belongs to the next subtask
     hand.wait(max(0, grasped_at + 20 - hand.steps))
-    place = hand.object(base)[:3, 3] + [0, 0, height]
-    hand.go(over(hand, held, place + [0, 0, hand.style.clearance]))
+    place = hand.object(base)[:3, 3] + np.array([0, 0, height])
+    hand.go(over(hand, held, place + np.array([0, 0, hand.style.clearance])))
     hand.wait(6)
     hand.settle(metres=0.003)
     hand.go(over(hand, held, place), CARE)
