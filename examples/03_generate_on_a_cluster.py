@@ -14,7 +14,7 @@ import trajloom as tl
 
 
 def main(folder: Path) -> None:
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         cluster_options = {"scheduler": cluster.scheduler_address, "scratch": str(folder / "scratch")}
 
         # Sources without a human: the scripted expert of the task.

@@ -163,7 +163,7 @@ def _attempt(number: int, success: bool) -> dict[str, Any]:
         "seed": 7,
         "success": success,
         "failed_subtask": None if success else number % 2,
-        "reason": None if success else "cube was dropped",
+        "reason": None if success else f"cube was dropped; at step {number}",
         "steps": 4,
         "choices": [{**choice, "subtask": 0, "end": 2}, {**choice, "subtask": 1, "end": 4}],
     }

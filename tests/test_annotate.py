@@ -17,6 +17,7 @@ from trajloom.errors import HostileFileError, ShapeError, SourceError
 from trajloom.sim import tasks
 from trajloom.sim.annotate import annotate_episode
 from trajloom.sim.recorded_controller import RecordedController
+from trajloom.sim.scene import make_scene
 
 DEMOS = Path(__file__).parents[1] / "examples/data/robomimic_lift_ph10_lowdim.hdf5"
 SHARED = Path(__file__).parents[2] / "shared/data"
@@ -108,6 +109,14 @@ def test_targets_are_nearly_reached_four_steps_later(annotated):
         assert ahead[4] < 0.011 < 0.016 < ahead[1]
         turned = poses.distance(target[:-4], reached[4:], 0.0, 1.0).mean()
         assert turned < np.radians(1.0)
+
+
+def test_todays_scene_puts_the_hand_where_the_demonstrations_model_does(demos, annotated):
+    scene = make_scene("lift")
+    for step in (0, 30, 58):
+        scene.set_state(demos[0].states[step])
+        np.testing.assert_allclose(scene.eef_pose()["robot0"], annotated[0]["eef_pose"][step], atol=1e-4)
+        np.testing.assert_allclose(scene.object_poses()["cube"], annotated[0]["object_poses/cube"][step], atol=1e-9)
 
 
 def test_the_gripper_action_is_the_rest_of_the_action(demos, annotated):

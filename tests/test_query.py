@@ -56,9 +56,9 @@ def test_nothing_tried_has_no_rate():
     assert (outcome.low, outcome.high) == (0, 1)
 
 
-def test_failures_are_counted_by_cause():
+def test_failures_are_counted_by_their_kind_and_subtask():
     found = query.failures(Dataset(generated([1, 3, 4], 8))).collect()
-    assert found.rows() == [("cube was dropped", 0, 3, 3 / 8), ("cube was dropped", 1, 2, 2 / 8)]
+    assert found.rows() == [("cube was dropped", 0, 3, 3 / 8, 0), ("cube was dropped", 1, 2, 2 / 8, 5)]
     assert query.failures(Dataset(source())).collect().is_empty()
 
 

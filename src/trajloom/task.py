@@ -136,7 +136,8 @@ def _subtask_from_json(eef: str, name: str, values: Mapping[str, Any]) -> Subtas
         missing = "" if "object_ref" in values else "; object_ref is missing"
         raise SchemaError(f"{eef}/{name}: unknown keys {sorted(unknown)}{missing}; there are: {sorted(known)}")
     # MimicGen writes null where it means "the default"
-    return Subtask(**{key: value for key, value in values.items() if value is not None or key == "object_ref"})
+    given: dict[str, Any] = {key: value for key, value in values.items() if value is not None or key == "object_ref"}
+    return Subtask(**given)
 
 
 @dataclass

@@ -34,7 +34,7 @@ def bar() -> Progress:
         TextColumn("{task.fields[more]}"),
         TimeElapsedColumn(),
     )
-    return Progress(*columns, console=errors, transient=False)
+    return Progress(*columns, console=errors, disable=not errors.is_terminal)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 from h5py import h5d, h5f, h5g, h5p, h5s
 from numpy.typing import NDArray
 
-from trajloom.errors import DamagedFileError, LayoutError
+from trajloom.errors import DamagedFileError, LayoutError, TrajloomError
 from trajloom.formats._hdf5_columns import Plan
 from trajloom.formats._hdf5_scan import UNREADABLE, first_line, raw
 from trajloom.formats._hdf5_values import rows_of, type_named
@@ -55,6 +55,7 @@ class Hdf5File:
             raise LayoutError(f"{path}: expected an HDF5 file; it does not start like one")
         try:
             self.id = h5f.open(os.fsencode(path), h5f.ACC_RDONLY)
+            self.root = h5g.open(self.id, b"/")
         except BlockingIOError:
             raise  # somebody is writing it
         except UNREADABLE as error:
@@ -67,7 +68,6 @@ class Hdf5File:
         if stamp not in (None, self.stamp):
             self.close()
             raise DamagedFileError(f"{path} has changed since it was scanned; read it again")
-        self.root = h5g.open(self.id, b"/")
 
     def close(self) -> None:
         """Close it."""
@@ -85,6 +85,8 @@ class Hdf5File:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+        if isinstance(error, UNREADABLE) and not isinstance(error, TrajloomError) and _is_of_hdf5(at):
+            raise DamagedFileError(f"{self.path}: its structure cannot be read ({first_line(error)})") from error
 
     @cached_property
     def folder(self) -> Path:
@@ -117,6 +119,13 @@ class Hdf5File:
             if got <= 0:
                 raise DamagedFileError(f"{self.path} ends at byte {offset:,}, in the middle of an array")
             view, offset = view[got:], offset + got
+
+
+def _is_of_hdf5(at: TracebackType | None) -> bool:
+    """Whether it was h5py that raised."""
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return at is not None and "h5py" in at.tb_frame.f_code.co_filename
 
 
 def chunk_row_bytes(dataset: h5d.DatasetID) -> int:

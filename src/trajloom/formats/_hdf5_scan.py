@@ -14,8 +14,8 @@ from trajloom.formats._hdf5_storage import PLAIN, Storage, storage_of
 from trajloom.formats._hdf5_values import ElementType, type_of
 
 MAX_DEPTH = 64
-MAX_VISITS_AGAIN = 100_000
-"""Groups that may be met again through another link; more is a file made to explode."""
+MAX_VISITS_AGAIN = 1_000
+"""Groups of one tree that may be met again through another link; more is a file made to explode."""
 MAX_SOFT_LINKS = 32
 MIN_BOMB_BYTES = 1 << 30
 BOMB_RATIO = 2_000
@@ -90,6 +90,7 @@ class Walker:
     def walk(self, group: h5g.GroupID, skip: frozenset[str] = frozenset()) -> Tree:
         """All that lies in a group, leaving out its members named in `skip`; HostileFileError where it is unsafe."""
         tree = Tree()
+        self._again = 0
         self._group(group, "", (h5o.get_info(group).addr,), tree, skip)
         return tree
 

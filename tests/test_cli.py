@@ -1,0 +1,75 @@
+"""The command line as a user types it: in a process of its own, on real files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trajloom.cli.main import typer_app
+
+ROOT = Path(__file__).parents[1]
+HUMAN = ROOT / "examples" / "data" / "robomimic_lift_ph10_lowdim.hdf5"
+
+
+def trajloom(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "trajloom.cli.main", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def test_help_names_every_command_and_how_to_start():
+    told = trajloom("--help").stdout
+    assert all(name in told for name in ("annotate", "generate", "expert", "convert", "info", "stats", "compact"))
+    assert "Start with" in told
+
+
+@pytest.mark.parametrize("command", [command.callback.__name__ for command in typer_app.registered_commands])
+def test_the_help_of_a_command_has_an_example(command):
+    told = trajloom(command, "--help")
+    assert told.returncode == 0
+    assert f"trajloom {command}" in told.stdout.split("Example")[1]
+
+
+def test_convert_there_and_back_is_equal(tmp_path):
+    from trajloom.formats.hdf5 import equal
+
+    assert trajloom("convert", HUMAN, tmp_path / "demos").returncode == 0
+    done = trajloom("convert", tmp_path / "demos", tmp_path / "again.hdf5")
+    assert done.returncode == 0
+    assert done.stdout == f"{tmp_path / 'again.hdf5'}\n"  # nothing else: it can be piped
+    assert equal(HUMAN, tmp_path / "again.hdf5") == []
+
+
+def test_an_output_that_is_there_is_not_overwritten_unless_told_to(tmp_path):
+    out = tmp_path / "demos.hdf5"
+    out.write_text("mine")
+    refused = trajloom("convert", HUMAN, out)
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert "demos.hdf5" in refused.stderr
+    assert out.read_text() == "mine"
+    assert trajloom("convert", HUMAN, out, "--overwrite").returncode == 0
+
+
+def test_info_and_stats_print_json_for_other_programs():
+    info = json.loads(trajloom("info", HUMAN, "--json").stdout)
+    assert (info["format"], info["episodes"], info["steps"], info["env"]) == ("hdf5", 10, 531, "Lift")
+    stats = json.loads(trajloom("stats", HUMAN, "--json").stdout)
+    assert {row["column"] for row in stats["columns"]} == {"actions"}
+    assert len(stats["columns"]) == 7
+
+
+def test_a_file_that_is_not_there_is_one_line_on_standard_error():
+    failed = trajloom("info", "nowhere.hdf5")
+    assert failed.returncode == 1
+    assert failed.stdout == ""
+    assert failed.stderr.startswith("trajloom: ")
+    assert "nowhere.hdf5" in failed.stderr
+    assert failed.stderr.count("\n") == 1
+
+
+def test_a_task_that_is_not_there_says_which_there_are(tmp_path):
+    failed = trajloom("annotate", HUMAN, tmp_path / "out.hdf5", "--task", "juggle")
+    assert "no task named 'juggle'; there are: door, lift" in failed.stderr
+    assert not (tmp_path / "out.hdf5").exists()
