@@ -8,7 +8,7 @@ STAMP = $(VENV)/.installed
 DEMO = demo-output
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check benchmark schemas interop clean
+.PHONY: help demo test light lint check benchmark schemas interop clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,12 @@ demo: $(STAMP) ## ten human Lift demonstrations in, 20 new verified ones out
 
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+light: ## run the tests that need no simulator, in an environment without it (NumPy 2)
+	$(PYTHON) -m venv $(VENV)-light
+	$(VENV)-light/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(VENV)-light/bin/python -m pip install --quiet --editable . --group dev
+	$(VENV)-light/bin/python -m pytest $(ARGS)
 
 lint: $(STAMP) ## ruff and pyright
 	$(BIN)/ruff check

@@ -78,7 +78,9 @@ def whole_episodes(path: Path, fault: str) -> None:
 def test_a_fault_is_named_and_the_whole_episodes_can_be_read(damage, path):
     with h5py.File(path, "a") as file:
         damage(file)
-    with pytest.raises(DamagedFileError, match=STRUCTURAL[damage] + '.*4 whole episodes can be read with on_error="skip"'):
+    with pytest.raises(
+        DamagedFileError, match=STRUCTURAL[damage] + '.*4 whole episodes can be read with on_error="skip"'
+    ):
         hdf5.read(path)
     whole_episodes(path, STRUCTURAL[damage].split("/")[-1].split(" is ")[0])
 

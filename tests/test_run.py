@@ -57,6 +57,12 @@ def hashes(out: Path) -> dict[str, str]:
     return {str(path.relative_to(out)): sha256(path.read_bytes()).hexdigest() for path in kept}
 
 
+def wait_for_a_part(out: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not list(out.glob("commits/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 def lift_choosing_by(strategy: str, **kwargs) -> TaskSpec:
     first, last = tasks.get("lift").spec.subtasks["robot0"]
     choosing = replace(first, selection_strategy=strategy, selection_strategy_kwargs=kwargs)
@@ -106,9 +112,7 @@ def test_a_killed_run_is_readable_and_resumes_to_the_same_bytes(sources, referen
     script = tmp_path / "script.py"
     script.write_text(code)
     process = subprocess.Popen([sys.executable, str(script)], start_new_session=True, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list(out.glob("commits/*.json")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for_a_part(out)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     made = tl.read(out).attempts().collect().height
@@ -117,6 +121,19 @@ def test_a_killed_run_is_readable_and_resumes_to_the_same_bytes(sources, referen
     six(sources, out, attempts=asked)
     parts = {name: sha for name, sha in hashes(reference).items() if name.endswith(".parquet")}
     assert parts.items() <= hashes(out).items()
+
+
+def test_an_interrupted_command_says_so_and_keeps_what_is_committed(sources, tmp_path):
+    out = tmp_path / "out"
+    words = ["generate", sources, str(out), "--task", "lift", "--attempts", "400", "--unit", "2", "--workers", "1"]
+    command = [sys.executable, "-m", "trajloom.cli.main", *words]
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    wait_for_a_part(out)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; what was committed is kept" in said
+    assert tl.read(out).attempts().collect().height >= 2
 
 
 def test_a_worker_that_dies_costs_a_retry_and_nothing_else(sources, tmp_path):

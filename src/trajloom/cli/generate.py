@@ -33,12 +33,15 @@ def generate(
         ),
     ] = None,
     transform_first_robot_pose: Annotated[
-        bool, typer.Option("--transform-first-robot-pose", help="Start every segment at its first reached pose.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--from-first-robot-pose/--from-first-target", help="Begin later segments with a reached pose or a target."
+        ),
+    ] = None,
     interpolate_from_last_target_pose: Annotated[
-        bool,
+        bool | None,
         typer.Option("--from-last-target/--from-reached-pose", help="Where the bridge to the next segment begins."),
-    ] = True,
+    ] = None,
     success: Annotated[
         str, typer.Option(help="'any' step counts, as in MimicGen; 'final'; or 'hold-5': held for 5 steps.")
     ] = "any",

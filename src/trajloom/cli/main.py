@@ -38,15 +38,12 @@ def version(
 
 
 def app() -> None:
-    """Run the command line; errors of ours end it with one line and exit status 1, Ctrl-C with 130."""
+    """Run the command line; errors of ours end it with one line and exit status 1."""
     try:
         typer_app()
     except TrajloomError as error:
         print(f"trajloom: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("trajloom: interrupted; what was committed is kept, the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

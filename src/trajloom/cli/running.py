@@ -1,5 +1,6 @@
 """The progress bar and the table of results of a run."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -24,7 +25,13 @@ def run_bar(words: str, successes: int | None, attempts: int | None) -> Iterator
             rate = f"{now.successes} of {now.attempts} attempts succeeded" if now.attempts else ""
             bar.update(task, completed=min(done, successes or attempts or done), more=rate)
 
-        yield show
+        try:
+            yield show
+        except KeyboardInterrupt:
+            bar.stop()
+            said = "interrupted; what was committed is kept, the same command goes on from there"
+            print(f"trajloom: {said}", file=sys.stderr)
+            raise typer.Exit(130) from None
 
 
 def report(summary: "Summary") -> None:

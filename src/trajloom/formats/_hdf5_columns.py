@@ -173,9 +173,6 @@ def _plan(path: str, column: Column, table: Table, found: Occurrences, names: Se
     to.plans.append(Plan(path, replace(column, nullable=nullable), table, where))
     _plan_storage(path, found, where, to)
     _report(path, odd, len(found), names, to)
-    absent = len(names) - len(found)
-    if absent and nullable and _is_per_step_by_name(path):
-        to.oddities.append(f"{path} is absent from {absent} of {len(names)} episodes, and null there")
 
 
 def _plan_storage(path: str, found: Occurrences, where: NDArray[np.int64], to: Decision) -> None:

@@ -64,8 +64,8 @@ def generate(
     keep_failed: bool = False,
     spec: TaskSpec | Mapping[str, Any] | str | Path | None = None,
     select_src_per_subtask: bool | None = None,
-    transform_first_robot_pose: bool = False,
-    interpolate_from_last_target_pose: bool = True,
+    transform_first_robot_pose: bool | None = None,
+    interpolate_from_last_target_pose: bool | None = None,
     success: str = "any",
     compat: Literal["mimicgen"] | None = None,
     max_attempts: int | None = None,
@@ -94,11 +94,12 @@ def generate(
         scheduler: Address of a Dask scheduler to use instead.
         scratch: Folder or URL shared by client and workers; by default beside `out`.
         keep_failed: Also keep the steps of failed attempts.
-        spec: The subtasks: a TaskSpec, its JSON or MimicGen's, or a file of either; by default the task's own.
-        select_src_per_subtask: Choose a source for every subtask, or once an attempt; by default what the task's
-            reference settings say.
-        transform_first_robot_pose, interpolate_from_last_target_pose, success, compat: How segments are followed and
-            what counts as success; see `trajloom.engine.generate.Settings`.
+        spec: The subtasks: a TaskSpec, its JSON or MimicGen's, or a file of either; by default the task's own. Of a
+            whole MimicGen config, what `experiment.generation` says of the three settings below counts too.
+        select_src_per_subtask, transform_first_robot_pose, interpolate_from_last_target_pose: How segments are chosen
+            and followed; see `trajloom.engine.generate.Settings`. By default what the config or the task says.
+        success: What counts as success: "any" step, the "final" one, or "hold-<k>".
+        compat: "mimicgen" repeats the original's quirks.
         max_attempts, min_success_rate: Give up after so many attempts, or when fewer than this share succeed.
         split: Use only the sources of this split (robomimic's filter key).
         unit: Attempts in a part.
@@ -115,14 +116,20 @@ def generate(
     for module in preload:
         import_module(module)
     chosen = tasks.get(task)
-    task_spec = _spec(spec) if spec is not None else chosen.spec
+    task_spec, config = _spec_and_config(spec) if spec is not None else (chosen.spec, {})
     demos = read_sources(datasets.read(str(source)), str(source), split)
     Sources.from_demos(demos, task_spec)  # faults of the sources are found here, not on a worker
-    per_subtask = chosen.select_src_per_subtask if select_src_per_subtask is None else select_src_per_subtask
+    asked = {
+        "select_src_per_subtask": select_src_per_subtask,
+        "transform_first_robot_pose": transform_first_robot_pose,
+        "interpolate_from_last_target_pose": interpolate_from_last_target_pose,
+    }
     settings = engine.Settings(
-        select_src_per_subtask=per_subtask,
-        transform_first_robot_pose=transform_first_robot_pose,
-        interpolate_from_last_target_pose=interpolate_from_last_target_pose,
+        **{
+            "select_src_per_subtask": chosen.select_src_per_subtask,
+            **{name: config[name] for name in asked if name in config},
+            **{name: value for name, value in asked.items() if value is not None},
+        },
         success=success,
         compat=compat,
     )
@@ -186,12 +193,12 @@ def expert(
         return _run(client, recipe, [], str(out), goal, scratch, hang_after, (), on_progress)
 
 
-def _spec(spec: TaskSpec | Mapping[str, Any] | str | Path) -> TaskSpec:
+def _spec_and_config(spec: TaskSpec | Mapping[str, Any] | str | Path) -> tuple[TaskSpec, Mapping[str, Any]]:
+    """The subtasks, and what a MimicGen config says of `experiment.generation`."""
     if isinstance(spec, TaskSpec):
-        return spec
-    if isinstance(spec, Mapping):
-        return TaskSpec.from_json(spec)
-    return TaskSpec.from_json(json.loads(Path(spec).read_text()))
+        return spec, {}
+    values = spec if isinstance(spec, Mapping) else json.loads(Path(spec).read_text())
+    return TaskSpec.from_json(values), values.get("experiment", {}).get("generation", {})
 
 
 def _run(

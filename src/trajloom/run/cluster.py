@@ -49,7 +49,7 @@ def connect(workers: int | None, scheduler: str | None) -> Iterator[Client]:
             n_workers=workers or cores(),
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,  # pyright: ignore
+            dashboard_address=":0",
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,

@@ -1,0 +1,33 @@
+"""What all tests share: which files need the simulator, and where the real files are that do not ship."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+HAS_SIMULATOR = find_spec("robosuite") is not None
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_report_header() -> list[str]:
+    """Say what is not run, and why."""
+    absent = []
+    if not HAS_SIMULATOR:
+        absent.append("not run: tests of the simulator, because trajloom[sim] is not installed")
+    if not SHARED_DATA.exists():
+        absent.append("not run: tests on real files that do not ship, because ../shared/data is absent")
+    return absent
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Without the simulator, leave out the files that import it."""
+    if HAS_SIMULATOR or collection_path.suffix != ".py":
+        return None
+    text = collection_path.read_text()
+    return True if "trajloom.sim" in text or "trajloom.run" in text else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not HAS_SIMULATOR and item.get_closest_marker("sim"):
+            item.add_marker(pytest.mark.skip(reason="needs trajloom[sim]"))
