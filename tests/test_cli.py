@@ -69,6 +69,7 @@ def test_a_file_that_is_not_there_is_one_line_on_standard_error():
     assert failed.stderr.count("\n") == 1
 
 
+@pytest.mark.sim
 def test_a_task_that_is_not_there_says_which_there_are(tmp_path):
     failed = trajloom("annotate", HUMAN, tmp_path / "out.hdf5", "--task", "juggle")
     assert "no task named 'juggle'; there are: door, lift" in failed.stderr

@@ -547,6 +547,16 @@ def test_a_compacted_run_is_final_and_drops_what_was_hidden(url: str):
         store.resume(url)
 
 
+def test_compacting_keeps_what_the_runs_said(tmp_path: Path):
+    writer = store.create(str(tmp_path), HEADER)
+    for number, part in enumerate(source().parts()):
+        write_part(writer, part, number, run={"seconds": number})
+    store.compact(str(tmp_path))
+    write_part(writer, MemoryPart(HEADER, [episode(5, 2)]), 9, run={"seconds": 3})
+    store.compact(str(tmp_path))
+    assert [commit.run for commit in writer.commits()] == [{"parts": [{"seconds": n} for n in (0, 1, 2, 3)]}]
+
+
 def test_hidden_parts_are_dropped_by_compacting(url: str):
     every = generated([1, 3, 4, 6], 9, episodes_per_part=1)
     store.write(every, url)

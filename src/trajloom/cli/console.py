@@ -62,25 +62,25 @@ def warnings_in_words() -> Iterator[None]:
 
 def pairs(title: str, values: Mapping[str, Any]) -> None:
     """Print names and values on standard output, without those that are empty."""
-    drawn = Table(title=title, title_justify="left", show_edge=False, pad_edge=False, show_header=False)
+    drawn = Table(show_edge=False, pad_edge=False, show_header=False)
     drawn.add_column(no_wrap=True)
     drawn.add_column(overflow="fold")
     for name, value in values.items():
         if value not in (None, "", 0):
             drawn.add_row(name, escape(str(value)))
-    _print(drawn)
+    _print(title, drawn)
 
 
 def frame(title: str, rows: "pl.DataFrame") -> None:
     """Print a data frame on standard output, unless it is empty."""
     if not rows.height:
         return
-    drawn = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    drawn = Table(show_edge=False, pad_edge=False)
     for name, dtype in rows.schema.items():
         drawn.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
     for row in rows.iter_rows():
         drawn.add_row(*(escape(_cell(value)) for value in row))
-    _print(drawn)
+    _print(title, drawn)
 
 
 def outcome(found: "Outcome") -> dict[str, object]:
@@ -96,8 +96,9 @@ def outcome(found: "Outcome") -> dict[str, object]:
     }
 
 
-def _print(drawn: Table) -> None:
+def _print(title: str, drawn: Table) -> None:
     console = output()
+    console.print(title, style="italic", highlight=False, markup=False, soft_wrap=True)
     console.print(drawn)
     console.print()
 

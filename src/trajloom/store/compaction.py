@@ -142,7 +142,8 @@ def _replace(writer: Writer, group: Sequence[StoredPart]) -> None:
     old = tuple(part.commit.part for part in group)
     # every number that has ever been replaced lies below the one that replaced it
     number = max(writer.committed()) + 1
-    with writer.part(number, replaces=old) as new:
+    runs = [run for part in group for run in part.commit.run.get("parts", [part.commit.run]) if run]
+    with writer.part(number, replaces=old, run={"parts": runs} if runs else {}) as new:
         copy_part(_Joined(tuple(group)), new, Lock())
     for part in old:
         writer.remove(part)

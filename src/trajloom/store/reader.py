@@ -133,6 +133,7 @@ class StoredPart:
         return self._batches("rest")
 
     def table(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A whole table of the part, or some columns of it."""
         schema = self.header.schema_of(table)
         wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
         return pa.Table.from_batches(self._batches(table, columns), schema=wanted)
@@ -145,10 +146,7 @@ class StoredPart:
         wanted = list(schema.names) if columns is None else _known(columns, schema, table)
         if table not in self.commit.tables:
             return
-        index = INDEX_OF[table]
-        need = wanted if index in wanted else [*wanted, index]
-        if not self._cuts(only):
-            need = wanted
+        need = list(dict.fromkeys([*wanted, INDEX_OF[table]])) if self._cuts(only) else wanted
         try:
             yield from self._read(table, schema, wanted, need, only)
         except (OSError, pa.ArrowException) as error:
@@ -161,7 +159,7 @@ class StoredPart:
     ) -> Iterator[pa.RecordBatch]:
         with self.folder.open(table, file_name(self.commit.part)) as data:
             file = pq.ParquetFile(data)
-            check(file.schema_arrow.empty_table(), schema, f"{self._name(table)}")
+            check(file.schema_arrow.empty_table(), schema, self._name(table))
             rows = file.metadata.num_rows
             if rows != self.commit.rows(table):
                 raise DamagedFileError(
@@ -177,6 +175,7 @@ class StoredPart:
                     yield kept.select(wanted)
 
     def _cuts(self, only: int | None) -> bool:
+        """Whether some of the part's rows are to be left out."""
         end = self.header.attempts_end
         return only is not None or (end is not None and self.commit.last >= end)
 
