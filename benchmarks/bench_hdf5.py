@@ -151,7 +151,9 @@ def memory(folder: Path, gigabytes: float) -> None:
             demo = data.create_group(f"demo_{i}")
             length = 2500
             demo["actions"] = rng.normal(size=(length, 7))
-            images = demo.create_dataset("obs/image", (length, 256, 256, 3), "u1", chunks=(1, 256, 256, 3) if i % 2 else None)
+            images = demo.create_dataset(
+                "obs/image", (length, 256, 256, 3), "u1", chunks=(1, 256, 256, 3) if i % 2 else None
+            )
             for start in range(0, length, 500):
                 images[start : start + 500] = frames[:500]
         file["data/demo_0"].create_dataset("raw", data=rng.normal(size=(200_000, 20)).astype(">f8"))

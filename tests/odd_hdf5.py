@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 PAIR = np.dtype([("a", "<i4"), ("b", ">f8"), ("c", "S3"), ("d", "<f4", (2,))])
 DEEP = np.dtype([("name", h5py.string_dtype()), ("values", h5py.vlen_dtype(np.float32)), ("k", "<i2")])
 DTYPES = {
-    **{name: np.dtype(name) for name in "? i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8 >f8 >i4 >u2 c8 c16 S5 V3".split()},
+    **{name: np.dtype(name) for name in ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"]},
+    **{name: np.dtype(name) for name in [">f8", ">i4", ">u2", "c8", "c16", "S5", "V3"]},
     "utf8": h5py.string_dtype(),
     "ascii": h5py.string_dtype("ascii"),
     "fixed utf8": h5py.string_dtype("utf-8", 7),
@@ -22,17 +23,20 @@ DTYPES = {
 }
 REGULAR = ["?", "i1", "i8", "u1", "f2", "f4", "f8"]
 NAMES = [
-    "rewards", "dones", "obs/x", "obs/image", "next_obs/x", "states", "episode_index", "frame_index", "timestamp", "name",
-    "length", "success", "data/x", "data", "subtask/robot0", "trajloom/subtask/robot0", "größe/目標", "a b/c.d", "attrs",
-    "deep/er/and/deeper", "é", "initial_state/joints", "observation", "model", "splits",
+    "rewards", "dones", "obs/x", "obs/image", "next_obs/x", "states", "episode_index", "frame_index", "timestamp",
+    "name", "length", "success", "data/x", "data", "subtask/robot0", "trajloom/subtask/robot0", "größe/目標", "a b/c.d",
+    "attrs", "deep/er/and/deeper", "é", "initial_state/joints", "observation", "model", "splits",
 ]  # fmt: skip
 ATTRS: dict[str, Any] = {
     "text": "hé llo", "empty text": "", "bytes": np.bytes_(b"raw"), "not utf8": np.bytes_(b"\xff\xfe"), "int": 3,
-    "int8": np.int8(-3), "uint64": np.uint64(2**64 - 1), "float": 0.1, "float32": np.float32(0.1), "half": np.float16(2),
-    "nan": np.nan, "minus zero": -0.0, "true": True, "flags": np.array([True, False]), "vector": np.arange(3.0),
+    "int8": np.int8(-3), "uint64": np.uint64(2**64 - 1), "float": 0.1, "float32": np.float32(0.1),
+    "half": np.float16(2), "nan": np.nan, "minus zero": -0.0, "true": True,
+    "flags": np.array([True, False]), "vector": np.arange(3.0),
     "one": np.arange(1), "matrix": np.ones((2, 3), ">i2"), "nothing": h5py.Empty("f4"), "no rows": np.zeros((0, 2)),
     "names": ["a", "bé"], "complex": 1 + 2j, "pair": np.zeros((), PAIR), "opaque": np.void(b"abc"),
 }  # fmt: skip
+MASKS = ["S", "utf8", "unknown", "shuffled", "twice", "empty", "number"]
+EXTRAS = ["group", "empty", "array", "type", "dangling", "alias", "in data", "hard", "reference"]
 LAYOUTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "gzip": {"compression": "gzip", "compression_opts": 7},
@@ -126,10 +130,8 @@ def odd_files(draw: st.DrawFn) -> dict[str, Any]:
         "arrays": arrays,
         "attrs": draw(st.lists(st.sampled_from(sorted(ATTRS)), max_size=4, unique=True)),
         "meta": draw(st.sampled_from(["robomimic", "robosuite", "none", "wrong"])),
-        "masks": draw(st.lists(st.sampled_from(["S", "utf8", "unknown", "shuffled", "twice", "empty", "number"]),
-                               max_size=3, unique=True)),
-        "extras": draw(st.lists(st.sampled_from(["group", "empty", "array", "type", "dangling", "alias", "in data", "hard", "reference"]),
-                                max_size=3, unique=True)),
+        "masks": draw(st.lists(st.sampled_from(MASKS), max_size=3, unique=True)),
+        "extras": draw(st.lists(st.sampled_from(EXTRAS), max_size=3, unique=True)),
         "empty groups": draw(few),
         "seed": draw(st.integers(0, 2**32)),
     }  # fmt: skip

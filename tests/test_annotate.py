@@ -170,6 +170,12 @@ def test_arrays_that_do_not_belong_together_are_refused(demos):
         annotate(demos[0], states=np.full_like(demos[0].states, np.nan))
 
 
+def test_a_model_with_two_arms_is_refused(demos):
+    two = demos[0].xml.replace("robot0_ee_x", "gripper1_grip_site")
+    with pytest.raises(SourceError, match="two arms"):
+        annotate(demos[0], xml=two)
+
+
 @pytest.mark.shared_data
 @pytest.mark.parametrize(
     "name",

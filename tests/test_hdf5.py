@@ -1,5 +1,8 @@
 """Reading HDF5: layouts, quirks, what becomes a column, and what is kept beside."""
 
+# h5py's types allow a group wherever a dataset may be
+# pyright: reportIndexIssue=false, reportOperatorIssue=false, reportArgumentType=false
+
 import json
 import os
 import pickle

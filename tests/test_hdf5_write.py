@@ -1,13 +1,16 @@
 """Writing HDF5: generated datasets in robomimic's layout, changed datasets with true counts, whole or not at all."""
 
+# h5py's types allow a group wherever a dataset may be
+# pyright: reportIndexIssue=false, reportOperatorIssue=false, reportArgumentType=false
+
 from pathlib import Path
 
 import h5py
-import in_memory
 import numpy as np
 import pyarrow as pa
 import pytest
 
+import in_memory
 from trajloom.errors import OutputExistsError, SchemaError, SettingsError
 from trajloom.formats import Source, hdf5
 from trajloom.tables import Rest

@@ -290,7 +290,7 @@ def check(table: pa.Table | pa.RecordBatch, schema: pa.Schema, what: str = "tabl
     """Raise SchemaError, naming every fault, unless a table has exactly the columns, types and nulls of a schema."""
     faults = [*_missing(table.schema, schema), *_unexpected(table.schema, schema)]
     for wanted in schema:
-        if wanted.name not in table.schema.names:
+        if table.schema.names.count(wanted.name) != 1:
             continue
         found = table.schema.field(wanted.name)
         if found.type != wanted.type:

@@ -36,6 +36,8 @@ def to_arrow(values: Array | None, column: Column, rows: int | None = None) -> p
         return pa.Array.from_buffers(column.arrow_type, len(values), [None, pa.py_buffer(values)])
     flat = pa.array(values.reshape(-1))
     if column.encoding == "list":
+        if values.size > np.iinfo(np.int32).max:
+            raise ShapeError(f"{column.name}: {len(values)} rows are too many for one batch; write fewer at a time")
         offsets = np.arange(len(values) + 1, dtype=np.int32) * np.int32(column.size)
         return pa.ListArray.from_arrays(pa.array(offsets), flat)
     storage = pa.FixedSizeListArray.from_arrays(flat, column.size)
@@ -45,6 +47,8 @@ def to_arrow(values: Array | None, column: Column, rows: int | None = None) -> p
 def to_numpy(values: pa.Array | pa.ChunkedArray, column: Column) -> Array:
     """An array (T, *column.shape) from a column of Arrow, without a copy where it can; SchemaError on nulls."""
     if isinstance(values, pa.ChunkedArray):
+        if not values.num_chunks:
+            return np.empty((0, *column.shape), dtype=column.dtype)
         values = values.chunk(0) if values.num_chunks == 1 else pa.concat_arrays(values.chunks)
     if values.null_count:
         raise SchemaError(f"{column.name} has {values.null_count} nulls, which have no value as an array")

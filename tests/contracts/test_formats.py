@@ -45,12 +45,12 @@ def test_the_file_is_the_format_and_says_what_it_is(name):
 
 
 def test_unknown_formats_are_named_with_those_there_are():
-    with pytest.raises(UnknownNameError, match="no format named 'hdf9'; there are: .*hdf5"):
+    with pytest.raises(UnknownNameError, match=r"no format named 'hdf9'; there are: .*hdf5"):
         formats.get("hdf9")
 
 
 def test_what_it_wrote_is_found_by_looking(name, written):
-    assert formats.find(written).NAME == name
+    assert name == formats.find(written).NAME
     assert not formats.get(name).sniff(written + ".absent")
 
 
@@ -58,7 +58,7 @@ def test_suffixes_lead_to_their_format(name):
     for suffix in formats.get(name).SUFFIXES:
         found = formats.of_suffix(f"some/file{suffix.upper()}")
         assert found is not None
-        assert found.NAME == name
+        assert name == found.NAME
 
 
 def test_reads_back_what_it_wrote(name, written):

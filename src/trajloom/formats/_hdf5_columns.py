@@ -199,7 +199,8 @@ def _report(path: str, odd: list[tuple[int, Signature]], times: int, names: Sequ
         episode, signature = odd[0]
         said = f"shape {signature.shape}, {signature.kind.name[:20]}, where the episode has {to.lengths[episode]} steps"
         to.oddities.append(
-            f"{portable(path)} is no regular column in {len(odd)} of {times} episodes ({names[episode]}: {said}); kept in `rest`"
+            f"{portable(path)} is no regular column in {len(odd)} of {times} episodes "
+            f"({names[episode]}: {said}); kept in `rest`"
         )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from h5py import h5g, h5o
 
 from trajloom.formats._hdf5_file import Hdf5File
-from trajloom.formats._hdf5_part import rows_together
+from trajloom.formats._hdf5_rest import rows_together
 from trajloom.formats._hdf5_scan import Signature, Walker, raw
 from trajloom.formats._hdf5_values import read_attrs, read_bytes, type_of
 
@@ -16,8 +16,8 @@ def equal(file_a: str | os.PathLike[str], file_b: str | os.PathLike[str]) -> lis
     """Differences between two HDF5 files; an empty list where they are equal.
 
     Equal are: paths, groups also where empty, element types with byte order, shapes, bytes, scalar against array,
-    attributes with their HDF5 types, chunks, filters, maximal shapes and fill values. NaN equals NaN. The order in which
-    things were made, and padding inside the file, do not count; soft links are followed.
+    attributes with their HDF5 types, chunks, filters, maximal shapes and fill values. NaN equals NaN. The order in
+    which things were made, and padding inside the file, do not count; soft links are followed.
     """
     with Hdf5File(os.fspath(file_a)) as a, Hdf5File(os.fspath(file_b)) as b:
         return list(_differences(a, b))

@@ -113,7 +113,7 @@ class Hdf5File:
 
     def read_at(self, offset: int, into: NDArray[np.uint8]) -> None:
         """Fill an array with the bytes at an offset."""
-        view = memoryview(into.reshape(-1))
+        view = memoryview(into.reshape(-1).data)
         while len(view):
             got = os.preadv(self.descriptor, [view], offset)
             if got <= 0:

@@ -1,4 +1,4 @@
-"""Attributes and filter keys of a file that is being written: as they were, except where they would no longer be true."""
+"""Attributes and filter keys of a file that is being written: as they were, except where no longer true."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence

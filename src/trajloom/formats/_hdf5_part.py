@@ -7,32 +7,20 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from h5py import h5d, h5g, h5o
+from h5py import h5d, h5g
 
 from trajloom.errors import DamagedFileError, SchemaError
 from trajloom.formats._hdf5_columns import ABSENT, Plan
 from trajloom.formats._hdf5_file import Hdf5File, chunk_row_bytes, read_rows
 from trajloom.formats._hdf5_models import digest, is_xml, model_of
-from trajloom.formats._hdf5_scan import UNREADABLE, Signature, first_line, portable
-from trajloom.formats._hdf5_storage import spellings, storage_of
-from trajloom.formats._hdf5_values import Typed, read_attrs, read_bytes, type_of, value_of
+from trajloom.formats._hdf5_rest import BATCH_BYTES, Extras, array_rows, attrs_at, rest_of
+from trajloom.formats._hdf5_scan import UNREADABLE, first_line, portable
+from trajloom.formats._hdf5_values import Typed, read_attrs, value_of
 from trajloom.schema import Header
 from trajloom.tables import Array, Rest, episodes_table, rest_batch, steps_rows
 
-BATCH_BYTES = 16 << 20
-POINTER_ROWS = 256
-"""Rows of variable-length values that are read together: what they weigh is not known before."""
 ROOM = "//"
 """Key of an episode's `attrs` that is no path: what else its group needs to come back as it was."""
-
-
-@dataclass(frozen=True)
-class Extras:
-    """What a file holds beside its demonstrations; paths are from the root."""
-
-    datasets: tuple[str, ...] = ()
-    empty_groups: tuple[str, ...] = ()
-    others: tuple[tuple[str, str, bytes], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -192,7 +180,7 @@ class Hdf5Part:
         return steps_rows(self.header, episodes, frames, columns)
 
     def _not_finite(self) -> str:
-        found = [fault for fault in self.faults(only_actions=True)]
+        found = list(self.faults(only_actions=True))
         some = "; ".join(f"data/{name}/{said}" for name, said in found[:50])
         return f'{some}; the other episodes can be read with on_error="skip"'
 
@@ -238,7 +226,7 @@ class Hdf5Part:
 
     def _fault_of_rest(self, file: Hdf5File, group: h5g.GroupID, path: str) -> Iterator[str]:
         try:
-            for _ in _array_rows(file, group, path, None):
+            for _ in array_rows(file, group, path, None):
                 pass
         except UNREADABLE as error:
             yield f"{portable(path)} cannot be read ({first_line(error)})"
@@ -311,64 +299,6 @@ class Hdf5Part:
                 kept = (self.rest_paths.get(i, ()), self.empty_groups.get(i, ()), self.others.get(i, ()))
                 if any(kept):
                     yield from rest_of(file, file.group(f"data/{name}"), *kept, int(self.indices[i]))
-
-
-def rest_of(
-    file: Hdf5File,
-    group: h5g.GroupID,
-    datasets: Sequence[str],
-    empty_groups: Sequence[str],
-    others: Sequence[tuple[str, str, bytes]],
-    episode_index: int | None,
-) -> Iterator[Rest]:
-    """Rows of `rest` for what lies in a group."""
-    for path in datasets:
-        try:
-            yield from _array_rows(file, group, path, episode_index)
-        except UNREADABLE as error:
-            where = "" if episode_index is None else f"episode {episode_index}: "
-            raise DamagedFileError(f"{file.path}: {where}{path} cannot be read ({first_line(error)})") from error
-    for path in empty_groups:
-        yield Rest(portable(path), "group", None, None, episode_index, attrs_at(file, group, path))
-    for path, kind, content in others:
-        yield Rest(portable(path), kind, None, content, episode_index)
-
-
-def _array_rows(file: Hdf5File, group: h5g.GroupID, path: str, episode_index: int | None) -> Iterator[Rest]:
-    dataset = file.dataset(group, path)
-    kind, shape = type_of(dataset.get_type()), dataset.shape
-    attrs: dict[str, Any] = dict(read_attrs(dataset))
-    if dataset.get_space().get_simple_extent_ndims() == 0 and shape is None:
-        yield Rest(portable(path), kind.name, None, None, episode_index, {**attrs, "": {"null": True}})
-        return
-    storage = spellings(storage_of(dataset, kind), shape, kind.size)[-1]
-    about = {"storage": storage} if storage else {}
-    signature = Signature(kind, shape, storage_of(dataset, kind), False)
-    most = rows_together(signature)
-    if not shape or shape[0] <= most:
-        head = {"": about} if about else {}
-        yield Rest(portable(path), kind.name, shape, read_bytes(dataset, kind), episode_index, {**attrs, **head})
-        return
-    dataset = file.dataset(group, path, chunk_row_bytes(dataset))
-    for start in range(0, shape[0], most):
-        stop = min(start + most, shape[0])
-        head = {"": {**about, "rows": [start, stop]}}
-        content = read_bytes(dataset, kind, start, stop)
-        yield Rest(portable(path), kind.name, shape, content, episode_index, {**attrs, **head})
-        attrs = {}
-
-
-def rows_together(signature: Signature) -> int:
-    """Rows of an array that are read at once, so that memory does not grow with the file."""
-    if not signature.kind.flat:
-        return POINTER_ROWS
-    rows = signature.shape[0] if signature.shape else 1
-    return max(1, BATCH_BYTES * rows // max(1, signature.nbytes))
-
-
-def attrs_at(file: Hdf5File, group: h5g.GroupID, path: str) -> dict[str, Typed]:
-    """Attributes of a group or a dataset by its path."""
-    return read_attrs(h5o.open(group, path.encode("utf-8", "surrogateescape")))
 
 
 def is_finite(values: np.ndarray) -> bool:

@@ -20,7 +20,8 @@ from trajloom.formats._hdf5_file import Hdf5File
 from trajloom.formats._hdf5_frame import EPISODE
 from trajloom.formats._hdf5_layout import MARK, Frame, Masks, control_hz_of, read_masks, recognised
 from trajloom.formats._hdf5_models import Models, model_of
-from trajloom.formats._hdf5_part import Extras, Hdf5Part, attrs_at
+from trajloom.formats._hdf5_part import Hdf5Part
+from trajloom.formats._hdf5_rest import Extras, attrs_at
 from trajloom.formats._hdf5_scan import UNREADABLE, Facts, Tree, Walker, first_line, opened, portable, raw
 from trajloom.formats._hdf5_values import Typed, read_attr, read_attrs, value_of
 from trajloom.schema import Header

@@ -1,4 +1,4 @@
-"""What lies in an HDF5 file, found without reading any array: paths, shapes, element types, storage and byte offsets."""
+"""What lies in an HDF5 file, found without reading any array: paths, shapes, types, storage, offsets."""
 
 import math
 from array import array
@@ -137,7 +137,7 @@ class Walker:
     def _dataset(self, dataset: h5d.DatasetID, path: str, tree: Tree) -> None:
         kind, shape = type_of(dataset.get_type()), dataset.shape
         null = shape is None or (shape == () and dataset.get_space().get_simple_extent_type() == h5s.NULL)
-        shape = () if null else shape
+        shape = () if null or shape is None else shape
         storage = PLAIN if null else storage_of(dataset, kind)
         key = (kind.name, shape, storage, null)
         signature = self._known.get(key)

@@ -1,4 +1,4 @@
-"""How a dataset lies in its file: layout, chunks, filters, maximal shape and fill value, and how to lay one out so again.
+"""How a dataset lies in its file: layout, chunks, filters, maximal shape, fill value; and how to lay one out so again.
 
 One description serves all the episodes of a column, whatever their lengths: a dimension that is the number of rows is
 "T", and chunks that are what h5py would guess for the shape are "guess".

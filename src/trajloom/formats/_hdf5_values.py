@@ -1,7 +1,7 @@
 """HDF5 element types and values, written down so that they come back exactly.
 
 A type has a name: NumPy's type string with byte order (`<f8`, `>i4`, `|S6`, `|b1` for h5py's enum of FALSE and TRUE),
-`str` and `ascii` for h5py's variable-length strings, and `hdf5:<base64>` (HDF5's own encoding) for whatever else there is.
+`str` and `ascii` for h5py's variable-length strings, and `hdf5:<base64>` (HDF5's own encoding) for all else.
 """
 
 import base64

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -179,9 +180,7 @@ class Writer:
     def _steps(self, batch: pa.RecordBatch) -> None:
         index = batch.column("episode_index").to_numpy()
         bounds = [0, *(np.flatnonzero(np.diff(index)) + 1).tolist(), len(index)]
-        spans = [
-            (self._of(int(index[a]), "steps"), a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True) if b > a
-        ]
+        spans = [(self._of(int(index[a]), "steps"), a, b) for a, b in pairwise(bounds) if b > a]
         for target in self.targets:
             values = batch.column(target.column.name)
             if not values.null_count:

@@ -1,5 +1,6 @@
 """One unit of a run: its attempts, and the rows that they become."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
@@ -76,18 +77,29 @@ def probe(recipe: Recipe) -> Header:
     )
 
 
+MEANINGS = {
+    r"datagen_info/(eef_pose|target_pose|object_poses)": ("m", "world"),
+    r"obs/robot\d+_eef_pos$": ("m", "world"),
+    r"obs/robot\d+_eef_quat": (None, "world"),
+    r"obs/robot\d+_joint_pos$": ("rad", None),
+    r"obs/robot\d+_joint_vel$": ("rad/s", None),
+    r"obs/robot\d+_gripper_qpos$": ("m", None),
+    r"obs/robot\d+_gripper_qvel$": ("m/s", None),
+}
+"""Column -> unit and frame, for what our scenes make."""
+
+
 def _column(path: str, values: np.ndarray) -> Column:
     dtype = str(values.dtype)
     assert dtype in ELEMENT_TYPES, f"{path}: {dtype}"
-    pose = path.startswith(("datagen_info/eef_pose", "datagen_info/target_pose", "datagen_info/object_poses"))
-    after = path in ("rewards", "dones")
+    unit, frame = next((meaning for name, meaning in MEANINGS.items() if re.match(name, path)), (None, None))
     return Column(
         name=stored_name(path),
         dtype=dtype,
         shape=values.shape[1:],
-        unit="m" if pose else None,
-        frame="world" if pose else None,
-        when="after" if after else "before",
+        unit=unit,
+        frame=frame,
+        when="after" if path in ("rewards", "dones") else "before",
     )
 
 

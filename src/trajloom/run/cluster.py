@@ -63,7 +63,7 @@ def check_workers(client: Client, scratch: str) -> dict[str, str]:
     fs.makedirs(folder, exist_ok=True)
     with fsspec.open(f"{scratch}/{PROBE}", "wt") as file:
         file.write("written by the client, read by every worker\n")  # pyright: ignore
-    if not client.scheduler_info()["workers"]:
+    if not client.nthreads():
         client.wait_for_workers(1, timeout=60)
     found: dict[str, dict[str, str]] = client.run(check_worker, scratch)  # pyright: ignore
     kinds = {tuple(sorted(versions.items())) for versions in found.values()}

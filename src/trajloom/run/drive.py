@@ -187,4 +187,4 @@ class Driver:
                 raise RunError(f"no worker is left, and none came back in {PATIENCE:.0f} s; what was committed is kept")
 
     def _workers(self) -> int:
-        return len(self.client.scheduler_info(n_workers=-1)["workers"])
+        return len(self.client.nthreads())  # pyright: ignore

@@ -38,8 +38,10 @@ class StoredWorld(World):
     """
 
     def __init__(self, model: mujoco.MjModel):
-        """Find the gripper by the names of any robosuite version; SourceError where there is none."""
+        """Find the gripper by the names of any robosuite version; SourceError where there is none, or a second arm."""
         super().__init__(model, mujoco.MjData(model))
+        if any(name.startswith(("gripper1_", "gripper0_left_")) for name in self.names("site")):
+            raise SourceError("the model has two arms; demonstrations of one arm can be annotated")
         self.judged: set[str] = set()
         self._prefix = next((p for p in _PREFIXES if self.has("site", f"{p}grip_site")), None)
         if self._prefix is None:

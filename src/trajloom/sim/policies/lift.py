@@ -30,7 +30,7 @@ def grasp_cube(hand: Hand, cube: str, signal: str, rng: np.random.Generator) -> 
     """Approach a cube from above, with the fingers along the sides nearest to the hand, and close on it.
 
     Args:
-        hand: Open, above all obstacles.
+        hand: Above all obstacles, its fingers half open or wider.
         cube: The object's name.
         signal: The signal that the cube is held.
         rng: Varies the height of the grasp.

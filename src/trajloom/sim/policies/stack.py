@@ -8,17 +8,17 @@ from trajloom.sim.policies.lift import grasp_cube
 
 HALF_A, HALF_B = 0.020, 0.025
 """Half sides of the cubes in metres."""
-_UP_AT_ONCE = 0.13
-"""Metres that a cube is lifted before it is carried: above all other cubes."""
+CARRIED = 0.055
+"""Metres above its place at which a cube is carried there: far out, the arm does not reach higher."""
 
 
 def play(hand: Hand, rng: np.random.Generator) -> None:
     """Put cubeA on cubeB."""
     grasp_cube(hand, "cubeA", "grasp", rng)
-    put_on(hand, "cubeA", "cubeB", HALF_A + HALF_B)
+    put_on(hand, "cubeA", "cubeB", HALF_A + HALF_B, CARRIED)
 
 
-def put_on(hand: Hand, held: str, base: str, height: float) -> None:
+def put_on(hand: Hand, held: str, base: str, height: float, carried: float) -> None:
     """Carry a held object over another, put it down, let go and move away upwards.
 
     Args:
@@ -26,14 +26,18 @@ def put_on(hand: Hand, held: str, base: str, height: float) -> None:
         held: The held object's name.
         base: The name of the object to put it on.
         height: Metres from the middle of the one to the middle of the other once it stands there.
+        carried: Metres above its place at which it is carried.
     """
     grasped_at = hand.steps
-    # with its last joint in the middle of its range, the hand can turn either way when the segment is carried away
-    hand.go(make(raised(hand.target, _UP_AT_ONCE)[:3, 3], downward(hand.ease)))
+    place = hand.object(base)[:3, 3] + np.array([0, 0, height])
+    over_place = place + np.array([0, 0, carried])
+    up = raised(hand.target, over_place[2] - hand.object(held)[2, 3])
+    # with its last joint in the middle of its range, the hand can turn either way when the next segment comes from elsewhere,
+    # and high soon: from 10 steps on, that may begin
+    hand.go(make(up[:3, 3], downward(hand.ease)), HASTE)
     # the random offset of the subtask's end is at most 20 steps: what follows belongs to the next subtask
     hand.wait(max(0, grasped_at + 20 - hand.steps))
-    place = hand.object(base)[:3, 3] + np.array([0, 0, height])
-    hand.go(over(hand, held, place + np.array([0, 0, hand.style.clearance])))
+    hand.go(over(hand, held, over_place))
     hand.wait(6)
     hand.settle(metres=0.003)
     hand.go(over(hand, held, place), CARE)
