@@ -18,6 +18,7 @@ from trajloom.formats._hdf5_values import rows_of, type_named
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_SIGNATURE_AT = 1 << 20
 MAX_CHUNK_CACHE = 128 << 20
+METADATA_CACHE = 4 << 20
 
 
 def has_signature(path: str | os.PathLike[str]) -> bool:
@@ -54,7 +55,7 @@ class Hdf5File:
         if not has_signature(path):
             raise LayoutError(f"{path}: expected an HDF5 file; it does not start like one")
         try:
-            self.id = h5f.open(os.fsencode(path), h5f.ACC_RDONLY)
+            self.id = h5f.open(os.fsencode(path), h5f.ACC_RDONLY, file_access())
             self.root = h5g.open(self.id, b"/")
         except BlockingIOError:
             raise  # somebody is writing it
@@ -119,6 +120,18 @@ class Hdf5File:
             if got <= 0:
                 raise DamagedFileError(f"{self.path} ends at byte {offset:,}, in the middle of an array")
             view, offset = view[got:], offset + got
+
+
+def file_access() -> h5p.PropFAID:
+    """How files are opened: with a cache of metadata that stays small however many datasets they hold.
+
+    HDF5's own limit is 32 MiB of metadata, which take about 240 MB of memory.
+    """
+    access = h5p.create(h5p.FILE_ACCESS)
+    cache = access.get_mdc_config()
+    cache.max_size = cache.initial_size = METADATA_CACHE
+    access.set_mdc_config(cache)
+    return access
 
 
 def _is_of_hdf5(at: TracebackType | None) -> bool:

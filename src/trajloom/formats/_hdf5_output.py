@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from h5py import h5f, h5p
+from h5py import h5f
 
 from trajloom.errors import OutputExistsError, SettingsError
 from trajloom.formats import Progress, Source
+from trajloom.formats._hdf5_file import file_access
 from trajloom.formats._hdf5_models import NamedModels
 from trajloom.formats._hdf5_write import Writer
 
@@ -19,7 +20,7 @@ def write_file(source: Source, path: str, overwrite: bool, progress: Progress | 
     target = Path(path)
     _check(source, target, overwrite)
     with appearing(target, overwrite) as beside:
-        access = h5p.create(h5p.FILE_ACCESS)
+        access = file_access()
         # attributes over 64 KiB and the like need more than the oldest format, which it is else
         access.set_libver_bounds(h5f.LIBVER_EARLIEST, h5f.LIBVER_LATEST)
         file = h5f.create(os.fsencode(beside), h5f.ACC_EXCL, None, access)

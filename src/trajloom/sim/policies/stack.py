@@ -32,8 +32,8 @@ def put_on(hand: Hand, held: str, base: str, height: float, carried: float) -> N
     place = hand.object(base)[:3, 3] + np.array([0, 0, height])
     over_place = place + np.array([0, 0, carried])
     up = raised(hand.target, over_place[2] - hand.object(held)[2, 3])
-    # with its last joint in the middle of its range, the hand can turn either way when the next segment comes from elsewhere,
-    # and high soon: from 10 steps on, that may begin
+    # soon high and with its last joint in the middle of its range: from 10 steps on, a segment that was made somewhere
+    # else may begin, and the hand must get there
     hand.go(make(up[:3, 3], downward(hand.ease)), HASTE)
     # the random offset of the subtask's end is at most 20 steps: what follows belongs to the next subtask
     hand.wait(max(0, grasped_at + 20 - hand.steps))
