@@ -158,7 +158,8 @@ class StoredPart:
         self, table: str, schema: pa.Schema, wanted: list[str], need: list[str], only: int | None
     ) -> Iterator[pa.RecordBatch]:
         with self.folder.open(table, file_name(self.commit.part)) as data:
-            file = pq.ParquetFile(data)
+            # fetching row groups ahead pays at a URL; on a disk it would hold far more than a batch in memory
+            file = pq.ParquetFile(data, pre_buffer=not self.folder.local)
             check(file.schema_arrow.empty_table(), schema, self._name(table))
             rows = file.metadata.num_rows
             if rows != self.commit.rows(table):
