@@ -1,5 +1,6 @@
 """Real robosuite on real Dask workers: the same bytes for any workers, any crash, any resume."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,8 +14,10 @@ import polars as pl
 import pytest
 
 import trajloom as tl
+from trajloom.engine.generate import Settings
+from trajloom.engine.mimicgen import MG_TaskSpec
 from trajloom.errors import OutputExistsError, SettingsError, SourceError
-from trajloom.run import Summary, generate
+from trajloom.run import Summary, _settings, _spec_and_config, generate
 from trajloom.sim import tasks
 from trajloom.task import TaskSpec
 
@@ -179,6 +182,16 @@ def test_an_output_that_is_something_else_is_left_alone(sources, tmp_path):
 def test_demonstrations_without_datagen_info_say_what_to_do(tmp_path):
     with pytest.raises(SourceError, match="trajloom annotate"):
         six(str(HUMAN), tmp_path / "out")
+
+
+def test_a_mimicgen_config_gives_subtasks_and_settings_and_arguments_count_more():
+    spec = MG_TaskSpec.from_task_spec(tasks.get("lift").spec)
+    said = {"select_src_per_subtask": True, "transform_first_robot_pose": True, "guarantee": True}
+    config = {"experiment": {"generation": said}, "task": {"task_spec": json.loads(spec.serialize())}}
+    read, generation = _spec_and_config(config)
+    assert read == tasks.get("lift").spec
+    settings = _settings({}, generation, {"select_src_per_subtask": False, "transform_first_robot_pose": None})
+    assert settings == Settings(select_src_per_subtask=False, transform_first_robot_pose=True)
 
 
 def test_generated_hdf5_is_a_source_again(reference, tmp_path):

@@ -1,50 +1,21 @@
 """Run attempts on Dask until there are as many as were asked for: `generate` from sources, `expert` from scripts."""
 
 import json
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-import fsspec
-from distributed import Client
-
 from trajloom import dataset as datasets
-from trajloom import store
 from trajloom.engine import generate as engine
-from trajloom.engine.segments import SourceDemo, Sources
-from trajloom.errors import OutputExistsError, RunError, SettingsError
+from trajloom.engine.segments import Sources
 from trajloom.generation.goal import Goal
-from trajloom.generation.recipe import Recipe, differences
+from trajloom.generation.recipe import Recipe
 from trajloom.generation.sources import identity, read_sources
-from trajloom.run.cluster import check_workers, connect
-from trajloom.run.drive import Driver, Ledger, OnProgress
-from trajloom.run.worker import PROBE, Job, freeze_sources, probe
+from trajloom.run.drive import OnProgress
+from trajloom.run.execute import Summary, Workplace, execute
 from trajloom.task import TaskSpec
-
-HANG_AFTER = 600.0
-"""Seconds after which an attempt counts as hung, unless told otherwise."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """What came of a run."""
-
-    path: str
-    successes: int
-    attempts: int
-    new_attempts: int
-    """Attempts that this call made; the others were there."""
-    simulated_steps: int
-    seconds: float
-    shortfall: str | None = None
-    """Why there are fewer successes than were asked for."""
-
-    @property
-    def success_rate(self) -> float:
-        return self.successes / self.attempts if self.attempts else 0.0
 
 
 def generate(
@@ -72,7 +43,7 @@ def generate(
     min_success_rate: float = 0.01,
     split: str | None = None,
     unit: int = 5,
-    hang_after: float = HANG_AFTER,
+    hang_after: float = Workplace.hang_after,
     preload: Sequence[str] = (),
     on_progress: OnProgress | None = None,
 ) -> Summary:
@@ -123,16 +94,10 @@ def generate(
         "select_src_per_subtask": select_src_per_subtask,
         "transform_first_robot_pose": transform_first_robot_pose,
         "interpolate_from_last_target_pose": interpolate_from_last_target_pose,
+        "success": success,
+        "compat": compat,
     }
-    settings = engine.Settings(
-        **{
-            "select_src_per_subtask": chosen.select_src_per_subtask,
-            **{name: config[name] for name in asked if name in config},
-            **{name: value for name, value in asked.items() if value is not None},
-        },
-        success=success,
-        compat=compat,
-    )
+    settings = _settings({"select_src_per_subtask": chosen.select_src_per_subtask}, config, asked)
     recipe = Recipe(
         kind="mimicgen",
         task=task,
@@ -147,8 +112,8 @@ def generate(
         sources=(identity(demos),),
     )
     goal = Goal(successes=successes, attempts=attempts, max_attempts=max_attempts, min_success_rate=min_success_rate)
-    with connect(workers, scheduler) as client:
-        return _run(client, recipe, demos, str(out), goal, scratch, hang_after, tuple(preload), on_progress)
+    workplace = Workplace(workers=workers, scheduler=scheduler, scratch=scratch, hang_after=hang_after, preload=preload)
+    return execute(recipe, demos, str(out), goal, workplace, on_progress)
 
 
 def expert(
@@ -166,7 +131,7 @@ def expert(
     keep_failed: bool = False,
     max_attempts: int | None = None,
     unit: int = 5,
-    hang_after: float = HANG_AFTER,
+    hang_after: float = Workplace.hang_after,
     on_progress: OnProgress | None = None,
 ) -> Summary:
     """Let a task's scripted expert solve it; its episodes carry `datagen_info` and are sources as they are.
@@ -189,8 +154,15 @@ def expert(
         unit=unit,
     )
     goal = Goal(successes=episodes, max_attempts=max_attempts)
-    with connect(workers, scheduler) as client:
-        return _run(client, recipe, [], str(out), goal, scratch, hang_after, (), on_progress)
+    workplace = Workplace(workers=workers, scheduler=scheduler, scratch=scratch, hang_after=hang_after)
+    return execute(recipe, [], str(out), goal, workplace, on_progress)
+
+
+def _settings(*layers: Mapping[str, Any]) -> engine.Settings:
+    """The engine's settings from several places: what comes later counts, None is not said, other names are left."""
+    known = {f.name for f in fields(engine.Settings)}
+    said = [(name, value) for layer in layers for name, value in layer.items() if value is not None and name in known]
+    return engine.Settings(**dict(said))
 
 
 def _spec_and_config(spec: TaskSpec | Mapping[str, Any] | str | Path) -> tuple[TaskSpec, Mapping[str, Any]]:
@@ -201,82 +173,4 @@ def _spec_and_config(spec: TaskSpec | Mapping[str, Any] | str | Path) -> tuple[T
     return TaskSpec.from_json(values), values.get("experiment", {}).get("generation", {})
 
 
-def _run(
-    client: Client,
-    recipe: Recipe,
-    demos: list[SourceDemo],
-    out: str,
-    goal: Goal,
-    scratch: str | None,
-    hang_after: float,
-    preload: tuple[str, ...],
-    on_progress: OnProgress | None,
-) -> Summary:
-    """Set the run up, drive it to its goal, and enter its end into the header, also when it is interrupted."""
-    start = time.perf_counter()
-    shared = (scratch or f"{out.rstrip('/')}.scratch").rstrip("/")
-    recipe = replace(recipe, versions=_set_up(out, client, shared))
-    job = Job(recipe=recipe, out=out, scratch=shared, hang_after=hang_after, preload=preload)
-    ledger = _open(client, job)
-    if demos:
-        freeze_sources(demos, job.sources_file)
-    job = replace(job, header=store.open_store(out).header)
-    before = sum(map(len, ledger.outcomes.values()))
-    driver = Driver(client, job, goal, ledger, on_progress)
-    end: int | None = None
-    try:
-        end = driver.run()
-    finally:
-        _finish(job, ledger, end)
-    outcomes = ledger.prefix()
-    shown = store.open_store(out).header.attempts_end or end or 0
-    return Summary(
-        path=out,
-        successes=sum(outcomes[:shown]),
-        attempts=shown,
-        new_attempts=sum(map(len, ledger.outcomes.values())) - before,
-        simulated_steps=driver.simulated_steps,
-        seconds=time.perf_counter() - start,
-        shortfall=goal.shortfall(outcomes, shown),
-    )
-
-
-def _set_up(out: str, client: Client, scratch: str) -> dict[str, str]:
-    """Refuse an output that is something else before anything is written; then check the workers."""
-    fs, folder = fsspec.core.url_to_fs(out)
-    if fs.exists(folder) and not store.is_store(out) and (fs.isfile(folder) or fs.ls(folder)):
-        raise OutputExistsError(f"{out} is there already and is no dataset of ours; nothing was written")
-    return check_workers(client, scratch)
-
-
-def _open(client: Client, job: Job) -> Ledger:
-    """Create the dataset, or resume it where it holds the same run."""
-    if not store.is_store(job.out):
-        header = client.submit(probe, job.recipe, pure=False).result()
-        store.create(job.out, header)
-        return Ledger(unit=job.recipe.unit)
-    header = store.open_store(job.out).header
-    old = (header.generation or {}).get("recipe")
-    if old is None:
-        raise OutputExistsError(f"{job.out} holds a dataset that was not generated; nothing was written")
-    ledger = Ledger.from_commits(job.recipe.unit, store.resume(job.out).commits())
-    new = job.recipe.to_json()
-    if old != new:
-        raise SettingsError(f"{job.out} holds another run; {'; '.join(differences(old, new))}")
-    return ledger
-
-
-def _finish(job: Job, ledger: Ledger, end: int | None) -> None:
-    """Enter the run's end into the header, and remove what was only shared with the workers."""
-    header = store.open_store(job.out).header
-    if end is not None and (header.attempts_end or 0) < end:
-        store.update_header(job.out, header.with_(attempts_end=end))
-    fs, folder = fsspec.core.url_to_fs(job.scratch)
-    for name in (PROBE, Path(job.sources_file).name):
-        if fs.exists(f"{folder}/{name}"):
-            fs.rm(f"{folder}/{name}")
-    if fs.exists(folder) and not fs.ls(folder):
-        fs.rmdir(folder)
-
-
-__all__ = ["RunError", "Summary", "expert", "generate"]
+__all__ = ["Summary", "Workplace", "expert", "generate"]

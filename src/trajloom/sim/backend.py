@@ -8,10 +8,17 @@ from types import ModuleType
 from typing import Any
 
 from trajloom.errors import MissingExtraError, UnknownNameError
+from trajloom.sim import repairs
 from trajloom.sim.tasks import Task
 
 ROBOTS = ("Panda", "Sawyer", "IIWA", "UR5e")
-GRIPPERS = ("PandaGripper", "RethinkGripper", "Robotiq85Gripper", "Robotiq140Gripper")
+GRIPPERS = {
+    "PandaGripper": 0.080,
+    "RethinkGripper": 0.058,
+    "Robotiq85Gripper": 0.085,
+    "Robotiq140Gripper": 0.126,
+}
+"""Gripper -> metres between its pads when it is told to open; robosuite opens the Rethink's less than its joints can."""
 _LOGGER = "robosuite_logs"
 
 
@@ -55,13 +62,20 @@ def make_env(task: Task, robot: str, gripper: str | None, control_hz: float) -> 
     """
     _check("robot", robot, ROBOTS)
     if gripper is not None:
-        _check("gripper", gripper, GRIPPERS)
+        _check("gripper", gripper, tuple(GRIPPERS))
     suite = robosuite()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         env = suite.make(task.environment(), **env_kwargs(task, robot, gripper, control_hz), hard_reset=False, seed=0)
         env.reset()
+        if repairs.is_needed(env):
+            env.reset_from_xml_string(repairs.repair(env, env.model.get_xml()))
     return env
+
+
+def model_xml(env: Any) -> str:
+    """The XML that an environment's model was compiled from, asset paths and repairs included."""
+    return env.edit_model_xml(repairs.repair(env, env.model.get_xml()))
 
 
 def _check(kind: str, name: str, known: tuple[str, ...]) -> None:

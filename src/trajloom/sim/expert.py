@@ -16,6 +16,8 @@ OPEN, KEEP, CLOSED = -1.0, 0.0, 1.0
 """Gripper commands. robosuite moves the fingers by a fixed amount a step; 0 leaves them where they are, half open."""
 CARE, HASTE = 0.5, 1.25
 """Shares of the usual speed for motions close to things, and away from them."""
+COMMAND_STEP = 0.2
+"""What one step adds to a gripper's command, which is 0 after a reset and 1 (closed) or -1 (open) at its ends."""
 EASE = 0.35
 """Radians about the vertical from where a Panda's hand starts to where its last joint can turn far to both sides."""
 
@@ -134,20 +136,20 @@ class Hand:
         near = np.linalg.norm(here[:3, 3] - there[:3, 3]) < metres
         return bool(near and rotation_angle(here[:3, :3] @ there[:3, :3].T) < radians)
 
-    def take(self, grasp: Callable[[], Poses], signal: str, shape: int) -> bool:
+    def take(self, grasp: Callable[[], Poses], signal: str, width: float) -> bool:
         """Come from above, with half-open fingers, and close on a thing.
 
         Args:
             grasp: Gives the hand's pose (4, 4) around the thing; asked again once the hand is above, because a
                 reset may let things fall a little.
             signal: The signal that the thing is held.
-            shape: Steps of opening the fingers.
+            width: Metres between the fingers on the way down.
 
         Returns:
             Whether it is held.
         """
         self.go(raised(grasp(), self.style.clearance))
-        self.shape(shape)
+        self.shape(width)
         self.settle(metres=0.004)
         self.go(grasp(), CARE)
         self.settle()
@@ -165,15 +167,26 @@ class Hand:
         self.gripper = OPEN
         self.wait(steps)
 
-    def shape(self, steps: int) -> None:
-        """Open the fingers for so many steps and keep them there: narrow hands do not push what stands beside."""
+    def shape(self, width: float) -> None:
+        """Open the fingers to some metres and keep them there: narrow hands do not push what stands beside.
+
+        The steps are counted from the half-open hand that a reset leaves; a gripper that does not open that far opens
+        as far as it does.
+        """
         self.gripper = OPEN
-        self.wait(steps)
+        self.wait(opening_steps(width, self.scene.gripper_opening))
         self.gripper = KEEP
 
     def rise(self, metres: float, care: float = 1.0) -> None:
         """Move straight up."""
         self.go(raised(self.target, metres), care)
+
+
+def opening_steps(width: float, opening: float) -> int:
+    """Steps of opening from the middle of a gripper's range to a width, for an opening at most, both in metres."""
+    command = min(1.0, 2 * width / opening - 1)
+    # a little less, because 0.6 / 0.2 is more than 3 in floating point
+    return max(0, int(np.ceil(command / COMMAND_STEP - 1e-6)))
 
 
 def soft(steps: int) -> NDArray[np.float64]:

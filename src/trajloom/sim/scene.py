@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from trajloom.errors import ShapeError, UnknownNameError
 from trajloom.poses import Poses
-from trajloom.sim import backend, tasks
+from trajloom.sim import backend, repairs, tasks
 from trajloom.sim.controller import Goal, OscPose
 from trajloom.sim.episode_xml import EpisodeModel
 from trajloom.sim.observation import Observation
@@ -86,11 +86,14 @@ class RobosuiteScene:
         gripper = self.robot.gripper["right"]
         pads = [gripper.important_geoms["left_fingerpad"], gripper.important_geoms["right_fingerpad"]]
         self.world = World(self.model, self.data, gripper.important_sites["grip_site"], pads)
-        self._episode = EpisodeModel(self.world, env.edit_model_xml(env.model.get_xml()))
+        self._episode = EpisodeModel(self.world, backend.model_xml(env))
         self.action_dim = int(env.action_dim)
         self._substeps = int(env.control_timestep / env.model_timestep)
         self._arm_joints = np.array(self.robot._ref_joint_pos_indexes)
         self._fingers = np.array(self.robot._ref_gripper_joint_pos_indexes["right"])
+        self.gripper_opening = backend.GRIPPERS[type(gripper).__name__]
+        """Metres between the pads of the open gripper."""
+        self._fingers_at_reset = repairs.finger_positions(gripper)
         self.controller = OscPose(self.model, self.data, self.robot)
         self._observation = Observation(env, self.world)
         self._state_size = mujoco.mj_stateSize(self.model, _STATE)
@@ -103,7 +106,7 @@ class RobosuiteScene:
         joints = self.robot.init_qpos + _JOINT_NOISE * rng.standard_normal(len(self._arm_joints))
         self._place(placement)
         self.data.qpos[self._arm_joints] = joints
-        self.data.qpos[self._fingers] = self.robot.gripper["right"].init_qpos
+        self.data.qpos[self._fingers] = self._fingers_at_reset
         mujoco.mj_forward(self.model, self.data)
         self.controller.reset()
         self._count(0)

@@ -26,7 +26,7 @@ def play(hand: Hand, rng: np.random.Generator) -> None:
     # the other way round the turn would be shorter, but the last joint would have no way left to press the handle
     hand.go(make((hand.pose[:3, 3] + before[:3, 3]) / 2, _half_way(frame)))
     hand.go(before)
-    hand.shape(5)
+    hand.shape(0.08)
     hand.settle(metres=0.004)
     hand.go(grasp, CARE)
     hand.settle()

@@ -5,8 +5,8 @@ import numpy as np
 from trajloom.poses import make
 from trajloom.sim.expert import Hand, downward, heading, nearest
 
-SHAPE = 3
-"""Steps of opening that make a Panda's hand 6.4 cm wide, for cubes of 4 to 4.4 cm."""
+WIDTH = 0.064
+"""Metres between the fingers on the way down, for cubes of 4 to 4.4 cm."""
 FINGER = (0.04, 0.0)
 """Metres from the middle of the hand to the middle of a finger, along the fingers' line and across."""
 HALF = 0.02
@@ -40,7 +40,7 @@ def grasp_cube(hand: Hand, cube: str, signal: str, rng: np.random.Generator) -> 
     """
     rotation = downward(free_yaw(hand, cube))
     aim = rotation[:, :2] @ hand.style.aim + [0, 0, rng.uniform(0.002, 0.008)]
-    return hand.take(lambda: make(hand.object(cube)[:3, 3] + aim, rotation), signal, SHAPE)
+    return hand.take(lambda: make(hand.object(cube)[:3, 3] + aim, rotation), signal, WIDTH)
 
 
 def free_yaw(hand: Hand, cube: str) -> float:

@@ -36,4 +36,4 @@ def grasp_can(hand: Hand, rng: np.random.Generator) -> None:
     """Take the can from above. It is round, so that the hand need not turn."""
     rotation = downward(hand.ease)
     aim = rotation[:, :2] @ hand.style.aim + [0, 0, _ABOVE_MIDDLE + rng.uniform(0.0, 0.005)]
-    hand.take(lambda: make(hand.object("can")[:3, 3] + aim, rotation), "grasp", shape=4)
+    hand.take(lambda: make(hand.object("can")[:3, 3] + aim, rotation), "grasp", width=0.072)

@@ -71,7 +71,7 @@ def grasp_nut(hand: Hand, yaw: float, rng: np.random.Generator) -> None:
         aim = nut[:3, 0] * along + rotation[:, 0] * hand.style.aim[0]
         return make(nut[:3, 3] + aim + [0, 0, _ABOVE_MIDDLE], rotation)
 
-    hand.take(grasp, "grasp", shape=4)
+    hand.take(grasp, "grasp", width=0.072)
 
 
 def over_peg(hand: Hand, turn: float, height: float) -> Poses:

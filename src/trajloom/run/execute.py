@@ -1,0 +1,144 @@
+"""Conduct a run: open or create its dataset, drive it to its goal, enter its end into the header."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import fsspec
+from distributed import Client
+
+from trajloom import store
+from trajloom.engine.segments import SourceDemo
+from trajloom.errors import OutputExistsError, SettingsError
+from trajloom.generation.goal import Goal
+from trajloom.generation.recipe import Recipe, differences
+from trajloom.run.cluster import check_workers, connect
+from trajloom.run.drive import Driver, Ledger, OnProgress
+from trajloom.run.worker import PROBE, Job, freeze_sources, probe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """Where a run works; nothing of it changes a byte of what comes out."""
+
+    workers: int | None = None
+    """Processes of the local cluster; None is one for each core."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler to use instead."""
+    scratch: str | None = None
+    """Folder or URL shared by client and workers; None is a folder beside the output, as long as the run lasts."""
+    hang_after: float = 600.0
+    """Seconds after which an attempt counts as hung."""
+    preload: Sequence[str] = ()
+    """Modules that every worker imports first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What came of a run."""
+
+    path: str
+    successes: int
+    attempts: int
+    new_attempts: int
+    """Attempts that this call made; the others were there."""
+    simulated_steps: int
+    seconds: float
+    shortfall: str | None = None
+    """Why there are fewer successes than were asked for."""
+
+    @property
+    def success_rate(self) -> float:
+        return self.successes / self.attempts if self.attempts else 0.0
+
+
+def execute(
+    recipe: Recipe,
+    demos: list[SourceDemo],
+    out: str,
+    goal: Goal,
+    workplace: Workplace,
+    on_progress: OnProgress | None,
+) -> Summary:
+    """Run a recipe to its goal, on the user's cluster or one of its own; the same again resumes or extends."""
+    with connect(workplace.workers, workplace.scheduler) as client:
+        return _conduct(client, recipe, demos, out, goal, workplace, on_progress)
+
+
+def _conduct(
+    client: Client,
+    recipe: Recipe,
+    demos: list[SourceDemo],
+    out: str,
+    goal: Goal,
+    workplace: Workplace,
+    on_progress: OnProgress | None,
+) -> Summary:
+    """Set the run up, drive it to its goal, and enter its end into the header, also when it is interrupted."""
+    start = time.perf_counter()
+    scratch = (workplace.scratch or f"{out.rstrip('/')}.scratch").rstrip("/")
+    recipe = replace(recipe, versions=_set_up(out, client, scratch))
+    job = Job(
+        recipe=recipe, out=out, scratch=scratch, hang_after=workplace.hang_after, preload=tuple(workplace.preload)
+    )
+    ledger = _open(client, job)
+    if demos:
+        freeze_sources(demos, job.sources_file)
+    job = replace(job, header=store.open_store(out).header)
+    before = sum(map(len, ledger.outcomes.values()))
+    driver = Driver(client, job, goal, ledger, on_progress)
+    end: int | None = None
+    try:
+        end = driver.run()
+    finally:
+        _finish(job, ledger, end)
+    outcomes = ledger.prefix()
+    shown = store.open_store(out).header.attempts_end or end or 0
+    return Summary(
+        path=out,
+        successes=sum(outcomes[:shown]),
+        attempts=shown,
+        new_attempts=sum(map(len, ledger.outcomes.values())) - before,
+        simulated_steps=driver.simulated_steps,
+        seconds=time.perf_counter() - start,
+        shortfall=goal.shortfall(outcomes, shown),
+    )
+
+
+def _set_up(out: str, client: Client, scratch: str) -> dict[str, str]:
+    """Refuse an output that is something else before anything is written; then check the workers."""
+    fs, folder = fsspec.core.url_to_fs(out)
+    if fs.exists(folder) and not store.is_store(out) and (fs.isfile(folder) or fs.ls(folder)):
+        raise OutputExistsError(f"{out} is there already and is no dataset of ours; nothing was written")
+    return check_workers(client, scratch)
+
+
+def _open(client: Client, job: Job) -> Ledger:
+    """Create the dataset, or resume it where it holds the same run."""
+    if not store.is_store(job.out):
+        header = client.submit(probe, job.recipe, pure=False).result()
+        store.create(job.out, header)
+        return Ledger(unit=job.recipe.unit)
+    header = store.open_store(job.out).header
+    old = (header.generation or {}).get("recipe")
+    if old is None:
+        raise OutputExistsError(f"{job.out} holds a dataset that was not generated; nothing was written")
+    ledger = Ledger.from_commits(job.recipe.unit, store.resume(job.out).commits())
+    new = job.recipe.to_json()
+    if old != new:
+        raise SettingsError(f"{job.out} holds another run; {'; '.join(differences(old, new))}")
+    return ledger
+
+
+def _finish(job: Job, ledger: Ledger, end: int | None) -> None:
+    """Enter the run's end into the header, and remove what was only shared with the workers."""
+    header = store.open_store(job.out).header
+    if end is not None and (header.attempts_end or 0) < end:
+        store.update_header(job.out, header.with_(attempts_end=end))
+    fs, folder = fsspec.core.url_to_fs(job.scratch)
+    for name in (PROBE, Path(job.sources_file).name):
+        if fs.exists(f"{folder}/{name}"):
+            fs.rm(f"{folder}/{name}")
+    if fs.exists(folder) and not fs.ls(folder):
+        fs.rmdir(folder)
