@@ -1,5 +1,6 @@
 """Conduct a run: open or create its dataset, drive it to its goal, enter its end into the header."""
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from trajloom.generation.goal import Goal
 from trajloom.generation.recipe import Recipe, differences
 from trajloom.run.cluster import check_workers, connect
 from trajloom.run.drive import Driver, Ledger, OnProgress
-from trajloom.run.worker import PROBE, Job, freeze_sources, probe
+from trajloom.run.worker import PROBE, Job, freeze_sources, hung_marker, probe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +63,14 @@ def execute(
     on_progress: OnProgress | None,
 ) -> Summary:
     """Run a recipe to its goal, on the user's cluster or one of its own; the same again resumes or extends."""
+    out = _anywhere(out)
     with connect(workplace.workers, workplace.scheduler) as client:
         return _conduct(client, recipe, demos, out, goal, workplace, on_progress)
+
+
+def _anywhere(path: str) -> str:
+    """A path that means the same in every process; a URL is one already."""
+    return path if "://" in path else os.path.abspath(path)
 
 
 def _conduct(
@@ -77,7 +84,7 @@ def _conduct(
 ) -> Summary:
     """Set the run up, drive it to its goal, and enter its end into the header, also when it is interrupted."""
     start = time.perf_counter()
-    scratch = (workplace.scratch or f"{out.rstrip('/')}.scratch").rstrip("/")
+    scratch = _anywhere(workplace.scratch or f"{out.rstrip('/')}.scratch").rstrip("/")
     recipe = replace(recipe, versions=_set_up(out, client, scratch))
     job = Job(
         recipe=recipe, out=out, scratch=scratch, hang_after=workplace.hang_after, preload=tuple(workplace.preload)
@@ -124,11 +131,10 @@ def _open(client: Client, job: Job) -> Ledger:
     old = (header.generation or {}).get("recipe")
     if old is None:
         raise OutputExistsError(f"{job.out} holds a dataset that was not generated; nothing was written")
-    ledger = Ledger.from_commits(job.recipe.unit, store.resume(job.out).commits())
     new = job.recipe.to_json()
     if old != new:
         raise SettingsError(f"{job.out} holds another run; {'; '.join(differences(old, new))}")
-    return ledger
+    return Ledger.from_commits(job.recipe.unit, store.resume(job.out).commits())
 
 
 def _finish(job: Job, ledger: Ledger, end: int | None) -> None:
@@ -137,8 +143,8 @@ def _finish(job: Job, ledger: Ledger, end: int | None) -> None:
     if end is not None and (header.attempts_end or 0) < end:
         store.update_header(job.out, header.with_(attempts_end=end))
     fs, folder = fsspec.core.url_to_fs(job.scratch)
-    for name in (PROBE, Path(job.sources_file).name):
-        if fs.exists(f"{folder}/{name}"):
-            fs.rm(f"{folder}/{name}")
+    ours = {PROBE, Path(job.sources_file).name, *(Path(hung_marker(job, k)).name for k in range(end or 0))}
+    for name in ours & {Path(name).name for name in fs.ls(folder, detail=False)}:
+        fs.rm(f"{folder}/{name}")
     if fs.exists(folder) and not fs.ls(folder):
         fs.rmdir(folder)
