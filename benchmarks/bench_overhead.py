@@ -39,13 +39,13 @@ def plain(arguments: tuple[str, str, range]) -> float:
 
 def working_seconds(out: str) -> tuple[float, float]:
     """Seconds that workers spent in units, and in the attempts of these units, from the commit records."""
-    runs = [commit.run for commit in store.open_store(out).commits()]
+    runs = [commit.run for commit in store.open_store(out).commits]
     return sum(run["seconds"] for run in runs), sum(sum(run["seconds_per_attempt"]) for run in runs)
 
 
 def span(out: str) -> float:
     """Seconds from the start of the first unit to the end of the last, without start-up."""
-    runs = [commit.run for commit in store.open_store(out).commits()]
+    runs = [commit.run for commit in store.open_store(out).commits]
     return max(run["started"] + run["seconds"] for run in runs) - min(run["started"] for run in runs)
 
 

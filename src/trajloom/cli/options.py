@@ -7,7 +7,12 @@ import typer
 Task = Annotated[str, typer.Option(help="lift, stack, stack_three, square, pick_place or door.")]
 Variant = Annotated[str, typer.Option(help="Where objects start: D0, D1, ... as in the MimicGen paper.")]
 Robot = Annotated[str, typer.Option(help="Panda, Sawyer, IIWA or UR5e.")]
-Gripper = Annotated[str | None, typer.Option(help="robosuite's name of a gripper; by default the robot's usual one.")]
+Gripper = Annotated[
+    str | None,
+    typer.Option(
+        help="PandaGripper, RethinkGripper, Robotiq85Gripper or Robotiq140Gripper; by default the robot's own."
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Decides every draw: the same seed gives the same bytes.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each core.")]
 Scheduler = Annotated[str | None, typer.Option(help="Work on this Dask cluster instead (tcp://host:port).")]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,18 +18,21 @@ from trajloom.schema import ATTEMPTS, ELEMENT_TYPES, Column, Header, is_own_step
 from trajloom.seeding import rng_for
 from trajloom.store import PartWriter
 from trajloom.tables import choices_array, episodes_table, steps_batch
-from trajloom.task import Scene, TaskSpec
+from trajloom.task import TaskSpec
+
+if TYPE_CHECKING:
+    from trajloom.sim.scene import RobosuiteScene
 
 
 @lru_cache(maxsize=2)
-def scene_of(task: str, variant: str, robot: str, gripper: str | None, control_hz: float) -> Scene:
+def scene_of(task: str, variant: str, robot: str, gripper: str | None, control_hz: float) -> "RobosuiteScene":
     """The environment of this process with these settings, made once."""
     from trajloom.sim.scene import make_scene
 
     return make_scene(task=task, variant=variant, robot=robot, gripper=gripper, control_hz=control_hz)
 
 
-def scene_for(recipe: Recipe) -> Scene:
+def scene_for(recipe: Recipe) -> "RobosuiteScene":
     """The environment that a recipe needs."""
     return scene_of(recipe.task, recipe.variant, recipe.robot, recipe.gripper, recipe.control_hz)
 

@@ -18,7 +18,7 @@ GRIPPERS = {
     "Robotiq85Gripper": 0.085,
     "Robotiq140Gripper": 0.126,
 }
-"""Gripper -> metres between its pads when it is told to open; robosuite opens the Rethink's less than its joints can."""
+"""Gripper -> metres between its pads when it is told to open; robosuite opens the Rethink's less far than it could."""
 _LOGGER = "robosuite_logs"
 
 

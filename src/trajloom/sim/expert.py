@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from trajloom.poses import Poses, interpolate, invert, make, rotation_angle, rotation_from_axis_angle
 from trajloom.rollout import Recorder
-from trajloom.task import Scene
+from trajloom.sim.scene import RobosuiteScene
 
 Vector = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ class Style:
 class Hand:
     """The gripper of a single-arm scene, moved by target poses; every step is recorded."""
 
-    def __init__(self, scene: Scene, style: Style):
+    def __init__(self, scene: RobosuiteScene, style: Style):
         """Start where the arm is, with the fingers where they are."""
         self.scene, self.style = scene, style
         self.recorder = Recorder(scene)

@@ -5,9 +5,9 @@ annotating it use the same physics. A plain robosuite environment, made from `en
 
 * Sawyer: the collision shape of its base holds its first link. MuJoCo lets neighbours pass through each other, but not
   where the one is fixed to the world; friction then stops the first joint.
-* Robotiq85Gripper: its linkage is held together by springs and by parts that push each other. The limit of those springs
-  is reached, and the parts jam, with 6 cm between the pads. Here the joints are coupled as they are in the real
-  gripper, where the finger stays parallel to the hand, and the parts of one finger pass through each other.
+* Robotiq85Gripper: its linkage is held together by springs and by parts that push each other, and jams with 6 cm
+  between the pads. Here the joints are coupled as they are in the real gripper, where the finger stays parallel to
+  the hand, and the parts of one finger pass through each other.
 """
 
 import xml.etree.ElementTree as ET

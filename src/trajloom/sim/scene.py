@@ -6,6 +6,8 @@ Physics and control are robosuite's, substep by substep. Two things differ from 
   behind `qpos`. So poses, signals, success and observations are functions of the state alone, and replaying the stored
   states gives the same numbers again.
 * Chance comes from the generator that `reset` is given.
+
+The models are robosuite's, but for what a Sawyer and a Robotiq85Gripper need to move and grasp: see `repairs`.
 """
 
 from collections.abc import Mapping
@@ -55,7 +57,8 @@ def make_scene(
         task: A task's name, such as "lift"; `tasks.names()` lists them.
         variant: A reset distribution of the task: "D0", "D1", ...
         robot: "Panda", "Sawyer", "IIWA" or "UR5e", with OSC_POSE control.
-        gripper: A gripper's name in robosuite; None is the robot's own.
+        gripper: "PandaGripper", "RethinkGripper", "Robotiq85Gripper" or "Robotiq140Gripper"; every robot can have each.
+            None is the robot's own: in this order, that of Panda, Sawyer, UR5e and IIWA.
         control_hz: Control steps a second.
 
     Raises:

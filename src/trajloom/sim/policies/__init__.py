@@ -13,7 +13,7 @@ import numpy as np
 from trajloom.errors import UnknownNameError
 from trajloom.rollout import Rollout
 from trajloom.sim.expert import Hand, Style
-from trajloom.task import Scene
+from trajloom.sim.scene import RobosuiteScene
 
 Policy = Callable[[Hand, np.random.Generator], None]
 """Does a task with a hand, from where the scene was reset to."""
@@ -31,11 +31,11 @@ def get(name: str) -> Policy:
     return import_module(f"{__name__}.{name}").play
 
 
-def run_expert(scene: Scene, task_name: str, rng: np.random.Generator) -> Rollout:
+def run_expert(scene: RobosuiteScene, task_name: str, rng: np.random.Generator) -> Rollout:
     """Reset a scene and let the scripted expert do the task once.
 
     Args:
-        scene: A single-arm scene of the task.
+        scene: A scene of the task, with any robot and gripper.
         task_name: Which expert.
         rng: Where the start and the demonstrator's style come from; the same stream gives the same episode.
 

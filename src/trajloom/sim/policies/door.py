@@ -1,4 +1,8 @@
-"""Door: take the handle from the front, press it down, pull the door open about its hinge."""
+"""Door: take the handle from the front, press it down, pull the door open about its hinge.
+
+A UR5e with its own gripper does not manage (0 of 4): with its hand towards the door, its second wrist joint is near
+pi and its fingers meet its forearm.
+"""
 
 import numpy as np
 
