@@ -21,12 +21,15 @@ LOCAL = {
     # a worker that crashes again while its process restarts is not given up
     "distributed.deploy.lost-worker-timeout": "1 hour",
     "distributed.admin.large-graph-warning-threshold": "1GB",
+    # Dask samples the stack of every task, which costs Python code a tenth of its speed
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
     # one thread for BLAS: the bits of a run must not depend on the number of cores
     "distributed.nanny.pre-spawn-environ": {
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        "MALLOC_TRIM_THRESHOLD_": "65536",
     },
 }
 
