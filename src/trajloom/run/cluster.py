@@ -52,6 +52,8 @@ def connect(workers: int | None, scheduler: str | None) -> Iterator[Client]:
             n_workers=workers or cores(),
             threads_per_worker=1,
             processes=True,
+            # a worker that the system kills for its memory is retried like any that dies; Dask's watch costs more
+            memory_limit=None,
             dashboard_address=":0",
             silence_logs=logging.CRITICAL,
         ) as cluster,
