@@ -35,7 +35,7 @@ light: ## run the tests that need no simulator, in an environment without it (Nu
 lint: $(STAMP) ## ruff and pyright
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 check: lint test ## what CI runs
 
