@@ -6,7 +6,7 @@ Needs Matplotlib, which nothing else here does: `python scripts/plot_readme.py d
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+import matplotlib.pyplot as plt  # pyright: ignore[reportMissingImports]
 
 import trajloom as tl
 
