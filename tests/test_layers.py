@@ -17,7 +17,7 @@ LAYERS = [
     {"formats", "engine", "sim"},
     {"store"},
     {"dataset", "augment", "pipeline"},
-    {"ingest", "query", "load", "annotate", "generation", "contract"},
+    {"ingest", "query", "load", "annotation", "generation", "contract"},
     {"mimicgen"},
     {"run"},
     {"cli"},
@@ -94,6 +94,13 @@ def test_import_is_light_and_quick():
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert out[1:] == []
     assert float(out[0]) < 0.3
+
+
+def test_no_public_name_is_also_a_module():
+    # importing the module would put it in the place of the function
+    import trajloom
+
+    assert not {path.stem for path in SOURCE.iterdir()} & set(trajloom.__all__)
 
 
 def test_every_public_name_is_there():

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trajloom.annotate import annotate
+    from trajloom.annotation import annotate
     from trajloom.dataset import Dataset, read
     from trajloom.mimicgen import DataGenerator
     from trajloom.run import expert, generate
@@ -21,7 +21,7 @@ __version__ = version("trajloom")
 _HOMES = {
     "Dataset": "trajloom.dataset",
     "read": "trajloom.dataset",
-    "annotate": "trajloom.annotate",
+    "annotate": "trajloom.annotation",
     "compact": "trajloom.store",
     "generate": "trajloom.run",
     "expert": "trajloom.run",

@@ -17,7 +17,7 @@ def annotate(
 
     Example: trajloom annotate demos.hdf5 annotated.hdf5 --task lift
     """
-    from trajloom.annotate import annotate as run
+    from trajloom.annotation import annotate as run
 
     with console.warnings_in_words(), console.episodes_bar("annotating") as progress:
         notes = run(source, out, task=task, overwrite=overwrite, progress=progress)
