@@ -14,9 +14,10 @@ from trajloom.engine.segments import SourceDemo
 from trajloom.errors import OutputExistsError, SettingsError
 from trajloom.generation.goal import Goal
 from trajloom.generation.recipe import Recipe, differences
+from trajloom.generation.unit import probe
 from trajloom.run.cluster import check_workers, connect
 from trajloom.run.drive import Driver, Ledger, OnProgress
-from trajloom.run.worker import PROBE, Job, freeze_sources, hung_marker, probe
+from trajloom.run.worker import PROBE, Job, freeze_sources, hung_marker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,55 +63,46 @@ def execute(
     workplace: Workplace,
     on_progress: OnProgress | None,
 ) -> Summary:
-    """Run a recipe to its goal, on the user's cluster or one of its own; the same again resumes or extends."""
+    """Run a recipe to its goal, on the user's cluster or one of its own; the same again resumes or extends.
+
+    Its end is entered into the header also when it is interrupted.
+    """
     out = _anywhere(out)
     with connect(workplace.workers, workplace.scheduler) as client:
-        return _conduct(client, recipe, demos, out, goal, workplace, on_progress)
-
-
-def _anywhere(path: str) -> str:
-    """A path that means the same in every process; a URL is one already."""
-    return path if "://" in path else os.path.abspath(path)
-
-
-def _conduct(
-    client: Client,
-    recipe: Recipe,
-    demos: list[SourceDemo],
-    out: str,
-    goal: Goal,
-    workplace: Workplace,
-    on_progress: OnProgress | None,
-) -> Summary:
-    """Set the run up, drive it to its goal, and enter its end into the header, also when it is interrupted."""
-    start = time.perf_counter()
-    scratch = _anywhere(workplace.scratch or f"{out.rstrip('/')}.scratch").rstrip("/")
-    recipe = replace(recipe, versions=_set_up(out, client, scratch))
-    job = Job(
-        recipe=recipe, out=out, scratch=scratch, hang_after=workplace.hang_after, preload=tuple(workplace.preload)
-    )
-    ledger = _open(client, job)
-    if demos:
-        freeze_sources(demos, job.sources_file)
-    job = replace(job, header=store.open_store(out).header)
-    before = sum(map(len, ledger.outcomes.values()))
-    driver = Driver(client, job, goal, ledger, on_progress)
-    end: int | None = None
-    try:
-        end = driver.run()
-    finally:
-        _finish(job, ledger, end)
+        start = time.perf_counter()
+        scratch = _anywhere(workplace.scratch or f"{out.rstrip('/')}.scratch").rstrip("/")
+        recipe = replace(recipe, versions=_set_up(out, client, scratch))
+        job = Job(
+            recipe=recipe, out=out, scratch=scratch, hang_after=workplace.hang_after, preload=tuple(workplace.preload)
+        )
+        ledger = _open(client, job)
+        if demos:
+            freeze_sources(demos, job.sources_file)
+        job = replace(job, header=store.read_header(out))
+        before = sum(map(len, ledger.outcomes.values()))
+        driver = Driver(client, job, goal, ledger, on_progress)
+        end: int | None = None
+        try:
+            end = driver.run()
+        finally:
+            _finish(job, ledger, end)
+        seconds = time.perf_counter() - start
     outcomes = ledger.prefix()
-    shown = store.open_store(out).header.attempts_end or end or 0
+    shown = store.read_header(out).attempts_end or end or 0
     return Summary(
         path=out,
         successes=sum(outcomes[:shown]),
         attempts=shown,
         new_attempts=sum(map(len, ledger.outcomes.values())) - before,
         simulated_steps=driver.simulated_steps,
-        seconds=time.perf_counter() - start,
+        seconds=seconds,
         shortfall=goal.shortfall(outcomes, shown),
     )
+
+
+def _anywhere(path: str) -> str:
+    """A path that means the same in every process; a URL is one already."""
+    return path if "://" in path else os.path.abspath(path)
 
 
 def _set_up(out: str, client: Client, scratch: str) -> dict[str, str]:
@@ -127,7 +119,7 @@ def _open(client: Client, job: Job) -> Ledger:
         header = client.submit(probe, job.recipe, pure=False).result()
         store.create(job.out, header)
         return Ledger(unit=job.recipe.unit)
-    header = store.open_store(job.out).header
+    header = store.read_header(job.out)
     old = (header.generation or {}).get("recipe")
     if old is None:
         raise OutputExistsError(f"{job.out} holds a dataset that was not generated; nothing was written")
@@ -139,7 +131,7 @@ def _open(client: Client, job: Job) -> Ledger:
 
 def _finish(job: Job, ledger: Ledger, end: int | None) -> None:
     """Enter the run's end into the header, and remove what was only shared with the workers."""
-    header = store.open_store(job.out).header
+    header = store.read_header(job.out)
     if end is not None and (header.attempts_end or 0) < end:
         store.update_header(job.out, header.with_(attempts_end=end))
     fs, folder = fsspec.core.url_to_fs(job.scratch)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -72,9 +71,8 @@ def freeze_sources(demos: list[SourceDemo], path: str) -> None:
         file.write(buffer.getvalue())  # pyright: ignore
 
 
-@lru_cache(maxsize=2)
-def thaw_sources(path: str, recipe_id: str) -> list[SourceDemo]:
-    """The inverse of `freeze_sources`; `recipe_id` makes the cache let go of what another run left."""
+def thaw_sources(path: str) -> list[SourceDemo]:
+    """The inverse of `freeze_sources`."""
     with fsspec.open(path, "rb") as file:
         arrays = np.load(io.BytesIO(file.read()), allow_pickle=False)  # pyright: ignore
     by_demo: dict[int, dict[str, np.ndarray]] = {}
@@ -98,7 +96,7 @@ def sources_of(job: Job) -> Sources | None:
     if recipe.id not in _sources:
         assert recipe.spec is not None
         _sources.clear()
-        demos = thaw_sources(job.sources_file, recipe.id)
+        demos = thaw_sources(job.sources_file)
         _sources[recipe.id] = Sources.from_demos(demos, TaskSpec.from_json(recipe.spec))
     return _sources[recipe.id]
 
@@ -117,11 +115,6 @@ def check_worker(scratch: str) -> dict[str, str]:
             "give a scratch folder or URL that the client and every worker share, with --scratch"
         ) from None
     return versions()
-
-
-def probe(recipe: Recipe) -> Header:
-    """The header of the run's dataset."""
-    return unit.probe(recipe)
 
 
 def run_attempt(job: Job, number: int) -> tuple[Rollout, float]:
