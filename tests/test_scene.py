@@ -54,7 +54,7 @@ def states_after(step, scene, actions) -> np.ndarray:
     ("task", "robot"), [("lift", "Panda"), ("stack", "Panda"), ("lift", "Sawyer"), ("lift", "IIWA"), ("lift", "UR5e")]
 )
 def test_a_step_is_robosuites_step_to_the_bit(task, robot):
-    scene, actions = make_scene(task, robot=robot), some_actions(25)
+    scene, actions = make_scene(task, robot=robot, loop="exact"), some_actions(25)
     scene.reset(np.random.default_rng(3))
     start = scene.save()
     ours = states_after(scene.step, scene, actions)
@@ -64,7 +64,7 @@ def test_a_step_is_robosuites_step_to_the_bit(task, robot):
 
 
 def test_a_scene_at_another_rate_still_steps_as_robosuite_does():
-    scene = make_scene("lift", control_hz=10)
+    scene = make_scene("lift", control_hz=10, loop="exact")
     scene.reset(np.random.default_rng(0))
     start = scene.save()
     scene.step(np.full(7, 0.3))
@@ -109,10 +109,11 @@ def test_restore_then_step_is_step(lift):
 def test_a_save_is_not_changed_by_what_follows(lift):
     lift.reset(np.random.default_rng(1))
     saved = lift.save()
-    before = saved.state.copy(), saved.goal.position.copy()
+    before = saved.state.copy(), saved.loop.copy()
     states_after(lift.step, lift, some_actions(3))
     np.testing.assert_array_equal(saved.state, before[0])
-    np.testing.assert_array_equal(saved.goal.position, before[1])
+    np.testing.assert_array_equal(saved.loop.arms, before[1].arms)
+    np.testing.assert_array_equal(saved.loop.grippers, before[1].grippers)
 
 
 def test_what_is_seen_is_a_function_of_the_stored_state(stack):
@@ -191,7 +192,7 @@ def test_actions_and_states_of_another_size_are_refused(lift):
     [
         ({"task": "juggle"}, "no task named 'juggle'; there are: door, lift, pick_place, square, stack, stack_three"),
         ({"variant": "D7"}, "no variant of lift named 'D7'; there are: D0"),
-        ({"robot": "R2D2"}, "no robot named 'R2D2'; there are: IIWA, Panda, Sawyer, UR5e"),
+        ({"robot": "R2D2"}, "no robot named 'R2D2'; there are: IIWA, "),
         ({"gripper": "hand"}, "no gripper named 'hand'; there are: "),
     ],
 )

@@ -1,18 +1,20 @@
-"""What the models of some robots and grippers in robosuite 1.5.2 lack to move and to grasp, put right in the XML.
+"""What some models and one controller of robosuite 1.5.2 lack to work at all, put right.
 
-Repairs are made before the model is compiled and stand in the XML of every episode, so that playing it back and
-annotating it use the same physics. A plain robosuite environment, made from `env_args` alone, does not have them.
+Repairs of models are made before the model is compiled and stand in the XML of every episode, so that playing it back
+and annotating it use the same physics. A plain robosuite environment, made from `env_args` alone, does not have them.
 
 * Sawyer: the collision shape of its base holds its first link. MuJoCo lets neighbours pass through each other, but not
   where the one is fixed to the world; friction then stops the first joint.
 * Robotiq85Gripper: its linkage is held together by springs and by parts that push each other, and jams with 6 cm
   between the pads. Here the joints are coupled as they are in the real gripper, where the finger stays parallel to
   the hand, and the parts of one finger pass through each other.
+* JOINT_VELOCITY: the controller sets `torque_compensation` to whether gravity is compensated, but its base class has
+  made that name a property without a setter, so no such controller can be made. `repair_classes` gives it one.
 """
 
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +50,47 @@ def finger_positions(gripper: Any) -> NDArray[np.float64]:
     if _name(gripper) in _FINGERS:
         return np.array(_FINGERS[_name(gripper)])
     return np.array(gripper.init_qpos, dtype=np.float64)
+
+
+def finger_pads(gripper: Any) -> list[list[str]]:
+    """Names of the collision geoms of a gripper's pads, left and right: robosuite's own, or those that its XML has."""
+    if _name(gripper) in _PADS:
+        return [[f"{gripper.naming_prefix}{geom}" for geom in pad] for pad in _PADS[_name(gripper)]]
+    return [list(gripper.important_geoms[name]) for name in ("left_fingerpad", "right_fingerpad")]
+
+
+class Compensation(NDArray[np.float64] if TYPE_CHECKING else np.ndarray):
+    """(J,). Torques in Nm that hold a robot against gravity, true where they are to be added; arithmetic forgets that.
+
+    robosuite asks whether to compensate and what to add by one name.
+    """
+
+    wanted: bool = True
+
+    def __bool__(self) -> bool:
+        return self.wanted
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        plain = [np.asarray(value) if isinstance(value, Compensation) else value for value in inputs]
+        return getattr(ufunc, method)(*plain, **kwargs)
+
+
+def repair_classes(robosuite: Any) -> None:
+    """Make JOINT_VELOCITY usable: it adds `qfrc_bias` where `use_torque_compensation` is set, as robosuite 1.4 did.
+
+    For robosuite's package, before environments are made; twice is once.
+    """
+    robosuite.controllers.parts.generic.JointVelocityController.torque_compensation = property(_bias, _compensate)
+
+
+def _bias(controller: Any) -> Compensation:
+    torques = np.array(controller.sim.data.qfrc_bias[controller.qvel_index]).view(Compensation)
+    torques.wanted = controller.use_torque_compensation
+    return torques
+
+
+def _compensate(controller: Any, wanted: bool) -> None:
+    controller.use_torque_compensation = bool(wanted)
 
 
 def _needed(env: Any) -> list[Callable[[ET.Element], None]]:
@@ -105,3 +148,5 @@ def _section(root: ET.Element, name: str) -> ET.Element:
 
 _REPAIRS: dict[str, Callable[[ET.Element], None]] = {"Sawyer": _free_first_joint, "Robotiq85Gripper": _couple_fingers}
 _FINGERS = {"Robotiq85Gripper": [_HALF_CLOSED, -_HALF_CLOSED, _HALF_CLOSED] * 2}
+_PADS = {"XArm7Gripper": [[f"{side}_finger_pad_{i}" for i in (1, 2)] for side in ("left", "right")]}
+"""Pads that robosuite gives names of another gripper's."""

@@ -1,6 +1,6 @@
 """A robosuite environment as a Scene: resets that keep the model, steps without its overhead, exact save and restore.
 
-Physics and control are robosuite's, substep by substep. Two things differ from its `env.step`, on purpose:
+Physics and control are robosuite's, substep by substep (see `loop`). Two things differ from its `env.step`, on purpose:
 
 * Positions and contacts are brought up to date at the end of a control step; robosuite leaves them one substep (2 ms)
   behind `qpos`. So poses, signals, success and observations are functions of the state alone, and replaying the stored
@@ -12,6 +12,7 @@ The models are robosuite's, but for what a Sawyer and a Robotiq85Gripper need to
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import mujoco
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 from trajloom.errors import ShapeError, UnknownNameError
 from trajloom.poses import Poses
 from trajloom.sim import backend, repairs, tasks
-from trajloom.sim.controller import Goal, OscPose
+from trajloom.sim.controller import ActionScale, action_scale
 from trajloom.sim.episode_xml import EpisodeModel
+from trajloom.sim.loop import Kind, make_loop
 from trajloom.sim.observation import Observation
 from trajloom.sim.placement import Placement
 from trajloom.sim.world import World
@@ -39,7 +41,7 @@ class Saved:
     """Everything that the next step depends on."""
 
     state: NDArray[np.float64]
-    goal: Goal
+    loop: Any
     placement: Placement
     timestep: int
 
@@ -50,27 +52,32 @@ def make_scene(
     robot: str = "Panda",
     gripper: str | None = None,
     control_hz: float = 20,
+    controller: backend.Controller = None,
+    loop: Kind = "fast",
 ) -> "RobosuiteScene":
     """A scene of robosuite 1.5.2, made once and reset as often as you like.
 
     Args:
         task: A task's name, such as "lift"; `tasks.names()` lists them.
         variant: A reset distribution of the task: "D0", "D1", ...
-        robot: "Panda", "Sawyer", "IIWA" or "UR5e", with OSC_POSE control.
+        robot: "Panda", "Sawyer", "IIWA", "UR5e", or another of robosuite's with one arm on a fixed base.
         gripper: "PandaGripper", "RethinkGripper", "Robotiq85Gripper" or "Robotiq140Gripper"; every robot can have each.
             None is the robot's own: in this order, that of Panda, Sawyer, UR5e and IIWA.
         control_hz: Control steps a second.
+        controller: The arm's controller, by name ("OSC_POSE", "JOINT_POSITION", ...) or as robosuite's settings of it;
+            by default the robot's own, which is OSC_POSE.
+        loop: How control steps are run: "fast", "exact" or "robosuite"; see `trajloom.sim.loop.Kind`.
 
     Raises:
-        UnknownNameError: No such task, variant, robot or gripper.
+        UnknownNameError: No such task, variant, robot, gripper, controller or loop.
         MissingExtraError: robosuite is not installed.
     """
     found = tasks.get(task)
     if variant not in found.variants:
         raise UnknownNameError(f"variant of {task}", variant, found.variants)
-    env = backend.make_env(found, robot, gripper, control_hz)
-    args = backend.env_args(found, task, variant, robot, gripper, control_hz)
-    return RobosuiteScene(found, variant, env, args)
+    env = backend.make_env(found, robot, gripper, control_hz, controller=controller)
+    args = backend.env_args(found, task, variant, robot, gripper, control_hz, controller=controller, loop=loop)
+    return RobosuiteScene(found, variant, env, args, loop)
 
 
 class RobosuiteScene:
@@ -78,7 +85,7 @@ class RobosuiteScene:
 
     eefs: tuple[str, ...] = (SINGLE_ARM,)
 
-    def __init__(self, task: tasks.Task, variant: str, env: Any, env_args: dict[str, Any]):
+    def __init__(self, task: tasks.Task, variant: str, env: Any, env_args: dict[str, Any], loop: Kind = "fast"):
         """Wrap an environment that has been reset once; `make_scene` makes both."""
         self.task, self.variant, self.env, self.env_args = task, variant, env, env_args
         self.spec = task.spec
@@ -87,17 +94,16 @@ class RobosuiteScene:
         self.model: mujoco.MjModel = env.sim.model._model
         self.data: mujoco.MjData = env.sim.data._data
         gripper = self.robot.gripper["right"]
-        pads = [gripper.important_geoms["left_fingerpad"], gripper.important_geoms["right_fingerpad"]]
-        self.world = World(self.model, self.data, gripper.important_sites["grip_site"], pads)
+        self.world = World(self.model, self.data, gripper.important_sites["grip_site"], backend.pads(env))
         self._episode = EpisodeModel(self.world, backend.model_xml(env))
         self.action_dim = int(env.action_dim)
-        self._substeps = int(env.control_timestep / env.model_timestep)
+        self._arm_dim = self.action_dim - gripper.dof
         self._arm_joints = np.array(self.robot._ref_joint_pos_indexes)
         self._fingers = np.array(self.robot._ref_gripper_joint_pos_indexes["right"])
-        self.gripper_opening = backend.GRIPPERS[type(gripper).__name__]
-        """Metres between the pads of the open gripper."""
+        self.gripper_opening = backend.GRIPPERS.get(type(gripper).__name__, backend.GRIPPERS["PandaGripper"])
+        """Metres between the pads of the open gripper; of one that nobody has measured, those of a Panda's."""
         self._fingers_at_reset = repairs.finger_positions(gripper)
-        self.controller = OscPose(self.model, self.data, self.robot)
+        self.loop = make_loop(env, loop)
         self._observation = Observation(env, self.world)
         self._state_size = mujoco.mj_stateSize(self.model, _STATE)
         self.placement = Placement({})
@@ -111,7 +117,7 @@ class RobosuiteScene:
         self.data.qpos[self._arm_joints] = joints
         self.data.qpos[self._fingers] = self._fingers_at_reset
         mujoco.mj_forward(self.model, self.data)
-        self.controller.reset()
+        self.loop.reset()
         self._count(0)
 
     def _place(self, placement: Placement) -> None:
@@ -128,18 +134,12 @@ class RobosuiteScene:
         self.env.cur_time, self.env.done = timestep * self.env.control_timestep, False
 
     def step(self, action: NDArray[np.float64]) -> Step:
-        """Apply an action (7,) for one control step: 25 physics steps at 20 Hz.
+        """Apply an action (D,) for one control step: 25 physics steps at 20 Hz.
 
         Raises:
             ShapeError: Another number of values.
         """
-        self.controller.set_goal(np.asarray(action, dtype=np.float64))
-        model, data, drive = self.model, self.data, self.controller.drive
-        for _ in range(self._substeps):
-            # step1 of this substep was done at the end of the one before
-            drive()
-            mujoco.mj_step2(model, data)
-            mujoco.mj_step1(model, data)
+        self.loop.step(action)
         self._count(self.timestep + 1)
         success = self.success()
         return Step(reward=float(success), done=False, success=success)
@@ -190,13 +190,13 @@ class RobosuiteScene:
         mujoco.mj_resetData(self.model, self.data)
         self.data.time, self.data.qpos, self.data.qvel = flat[0], flat[1 : 1 + nq], flat[1 + nq :]
         mujoco.mj_forward(self.model, self.data)
-        self.controller.reset()
+        self.loop.reset()
 
     def save(self) -> Saved:
         """The full integration state, the controller's goals and what the reset drew."""
         state = np.empty(self._state_size)
         mujoco.mj_getState(self.model, self.data, state, _STATE)
-        return Saved(state, self.controller.goal.copy(), self.placement, self.timestep)
+        return Saved(state, self.loop.save(), self.placement, self.timestep)
 
     def restore(self, saved: Saved) -> None:
         """Go back, also into another episode of this scene: restore-then-step equals step, to the bit."""
@@ -206,24 +206,36 @@ class RobosuiteScene:
             self._place(saved.placement)
         mujoco.mj_setState(self.model, self.data, saved.state, _STATE)
         mujoco.mj_step1(self.model, self.data)
-        self.controller.restore(saved.goal)
+        self.loop.restore(saved.loop)
         self._count(saved.timestep)
 
+    @cached_property
+    def _scale(self) -> ActionScale:
+        return action_scale(self.env)
+
     def target_pose_to_action(self, target: Mapping[str, Poses]) -> dict[str, NDArray[np.float64]]:
-        """End effector -> arm action (6,), clipped to [-1, 1], that asks for the pose (4, 4) from where the arm is."""
-        scale = self.controller.scale
-        return {eef: scale.target_to_action(self.world.eef(), pose) for eef, pose in target.items()}
+        """End effector -> arm action (A,), clipped to [-1, 1], that asks for the pose (4, 4) from where the arm is.
+
+        Raises:
+            SettingsError: The arm's controller is none that an action asks a pose of.
+        """
+        return {eef: self._scale.target_to_action(self.world.eef(), pose) for eef, pose in target.items()}
 
     def action_to_target_pose(self, action: NDArray[np.float64]) -> dict[str, Poses]:
-        """End effector -> (4, 4): the pose that the controller would make its goal of, for an action (7,)."""
-        return {SINGLE_ARM: self.controller.scale.action_to_target(self.world.eef(), np.asarray(action)[:6])}
+        """End effector -> (4, 4): the pose that the controller would make its goal of, for an action (D,).
+
+        Raises:
+            SettingsError: The arm's controller is none that an action asks a pose of.
+        """
+        arm = np.asarray(action)[: self._arm_dim]
+        return {SINGLE_ARM: self._scale.action_to_target(self.world.eef(), arm)}
 
     def gripper_action(self, action: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        """End effector -> the gripper's part (1,) of an action; -1 opens, 1 closes."""
-        return {SINGLE_ARM: np.array(action[6:], dtype=np.float64)}
+        """End effector -> the gripper's part (G,) of an action; -1 opens, 1 closes."""
+        return {SINGLE_ARM: np.array(action[self._arm_dim :], dtype=np.float64)}
 
     def join_action(self, arm: Mapping[str, Array], gripper: Mapping[str, Array]) -> NDArray[np.float64]:
-        """One action (7,) from the arm's part (6,) and the gripper's (1,)."""
+        """One action (D,) from the arm's part (A,) and the gripper's (G,)."""
         return np.concatenate([np.ravel(arm[SINGLE_ARM]), np.ravel(gripper[SINGLE_ARM])]).astype(np.float64)
 
     def model_xml(self) -> str:

@@ -15,10 +15,11 @@ _BIN_Z = 0.8
 # sides of a bin in metres; the can belongs in the quarter of bin 2 with the larger x and y
 _SIDES = (0.39, 0.49)
 _GOAL_X, _GOAL_Y = (_BIN_2[0], _BIN_2[0] + _SIDES[0] / 2), (_BIN_2[1], _BIN_2[1] + _SIDES[1] / 2)
-# robosuite keeps objects 5 cm and the can's radius away from the walls
+# robosuite keeps objects 5 cm and their radius away from the walls
 _HALF_X, _HALF_Y = _SIDES[0] / 2 - 0.05, _SIDES[1] / 2 - 0.05
 # height of each object's origin above its lower side, in the order of the quarters
 _HEIGHTS = {"Milk": 0.085, "Bread": 0.045, "Cereal": 0.1, "Can": 0.06}
+_RADII = {"Milk": 0.025, "Bread": 0.03, "Cereal": 0.04, "Can": 0.025}
 
 
 class PickPlace(Task):
@@ -41,10 +42,10 @@ class PickPlace(Task):
     )
 
     def place(self, variant: str, rng: np.random.Generator) -> Placement:
-        x, y = (-_HALF_X, _HALF_X), (-_HALF_Y, _HALF_Y)
-        can = Region(CAN, x, y, z=_BIN_Z + _HEIGHTS["Can"], radius=0.025, inside=True)
-        others = {f"{name}_main": AWAY for name in _HEIGHTS if name != "Can"}
-        return Placement({**draw([can], _BIN_1, rng), **others, **_pictures()})
+        # robosuite draws all four, the can last where it finds room, and then takes the other three away
+        poses = draw([_region(name) for name in _HEIGHTS], _BIN_1, rng)
+        others = {body: AWAY for body in poses if body != CAN}
+        return Placement({**poses, **others, **_pictures()})
 
     def signals(self, world: World) -> dict[str, bool]:
         return {"grasp": world.grasped(CAN)}
@@ -56,6 +57,12 @@ class PickPlace(Task):
         if not _BIN_Z < z < _BIN_Z + 0.1:
             return "the can is not down in its bin"
         return "the gripper has not left the can" if reaches(world, can) else ""
+
+
+def _region(name: str) -> Region:
+    """Anywhere in the left bin."""
+    x, y = (-_HALF_X, _HALF_X), (-_HALF_Y, _HALF_Y)
+    return Region(f"{name}_main", x, y, z=_BIN_Z + _HEIGHTS[name], radius=_RADII[name], inside=True)
 
 
 def _pictures() -> dict[str, Pose]:
