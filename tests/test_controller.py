@@ -10,9 +10,12 @@ from trajloom.errors import ShapeError
 from trajloom.poses import axis_angle_from_rotation, make, rotation_angle, rotation_from_axis_angle
 
 controller = pytest.importorskip("trajloom.sim.controller", reason="needs trajloom[sim]", exc_type=ImportError)
+steps = pytest.importorskip("trajloom.sim.steps", reason="needs trajloom[sim]", exc_type=ImportError)
 
 STEP = np.array([0.05, 0.05, 0.05, 0.5, 0.5, 0.5])
 SCALE = controller.ActionScale(STEP, np.eye(3))
+# compiled here, or Hypothesis would take the first example for a slow one
+SCALE.action_to_target(np.eye(4), SCALE.target_to_action(np.eye(4), np.eye(4)))
 
 vectors = arrays(np.float64, 3, elements=st.floats(-2, 2))
 actions = arrays(np.float64, 6, elements=st.floats(-1, 1))
@@ -63,10 +66,27 @@ def test_one_unit_along_x_is_five_centimetres_and_half_a_radian():
 @given(vectors)
 def test_the_fast_rotation_vectors_are_those_of_poses(vector):
     rotation = rotation_from_axis_angle(vector)
-    np.testing.assert_allclose(controller._exp(vector), rotation, atol=1e-12)
-    np.testing.assert_allclose(controller._log(rotation), axis_angle_from_rotation(rotation), atol=1e-7)
+    np.testing.assert_allclose(steps.rotation(vector), rotation, atol=1e-12)
+    np.testing.assert_allclose(steps.rotation_vector(rotation), axis_angle_from_rotation(rotation), atol=1e-7)
+
+
+@given(st.sampled_from(np.eye(3).tolist()), st.floats(0, 1e-3))
+def test_rotation_vectors_are_right_up_to_half_a_turn(axis, missing):
+    vector = (np.pi - missing) * np.array(axis)
+    found = steps.rotation_vector(rotation_from_axis_angle(vector))
+    np.testing.assert_allclose(np.abs(found), vector, atol=1e-7)
+
+
+def test_a_target_that_is_no_number_asks_for_none():
+    nowhere = np.full((4, 4), np.nan)
+    assert np.isnan(SCALE.target_to_action(np.eye(4), nowhere)).all()
 
 
 def test_a_target_of_the_wrong_shape_is_refused():
-    with pytest.raises(ShapeError, match=r"target_in_world must have shape \(\.\.\., 4, 4\), got \(3,\)"):
+    with pytest.raises(ShapeError, match=r"target_in_world must have shape \(4, 4\), got \(3,\)"):
         SCALE.target_to_action(np.eye(4), np.zeros(3))
+
+
+def test_an_action_of_the_wrong_length_is_refused():
+    with pytest.raises(ShapeError, match=r"an arm's action must have shape \(6,\), got \(3,\)"):
+        SCALE.action_to_target(np.eye(4), np.zeros(3))

@@ -107,4 +107,4 @@ def test_a_plain_robosuite_environment_that_loads_the_episode_has_the_same_physi
 
 def test_a_panda_is_left_as_robosuite_has_it():
     env = scene_of("Panda").env
-    assert backend.model_xml(env) == env.edit_model_xml(env.model.get_xml())
+    assert backend.model_xml(tasks.get("lift"), env) == env.edit_model_xml(env.model.get_xml())

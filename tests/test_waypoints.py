@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fake_scene import CLOSE, OPEN, FakeScene
-from trajloom.engine.waypoints import NO_FRAME, Waypoint, WaypointSequence, WaypointTrajectory, bridge, command
+from trajloom.engine.waypoints import (
+    NO_FRAME,
+    NormalStream,
+    Waypoint,
+    WaypointSequence,
+    WaypointTrajectory,
+    bridge,
+    command,
+)
 from trajloom.errors import SettingsError, ShapeError
 from trajloom.poses import make, rotation_angle, rotation_from_axis_angle
 from trajloom.seeding import rng_for
@@ -198,3 +206,9 @@ def test_a_scene_that_cannot_be_looked_at_says_so():
         line(0).execute(FakeScene(), FakeScene(), render=True)
     with pytest.raises(SettingsError, match="a video needs camera_names"):
         line(0).execute(_Screen(), _Screen(), video_writer=_Frames())
+
+
+def test_noise_drawn_ahead_is_noise_drawn_step_by_step():
+    ahead, plain = NormalStream(np.random.default_rng(3)), np.random.default_rng(3)
+    for count in [6] * 250 + [7, 1000, 3]:
+        np.testing.assert_array_equal(ahead.standard_normal(count), plain.standard_normal(count))

@@ -26,7 +26,7 @@ class UnknownNameError(TrajloomError, LookupError):
 
 
 class SchemaError(TrajloomError, ValueError):
-    """A table, header or settings file that does not have the shape it must have."""
+    """A table, header, settings file or array whose contents are not what they must be."""
 
 
 class ShapeError(TrajloomError, ValueError):

@@ -62,9 +62,9 @@ def rotation_from_axis_angle(axis_angle: Vectors) -> NDArray[np.floating]:
     """Rotation matrices (..., 3, 3) of rotation vectors (..., 3) in radians (Rodrigues' formula)."""
     vector = np.asarray(axis_angle, dtype=np.float64)
     angle = np.linalg.norm(vector, axis=-1)[..., None, None]
-    x, y, z = np.moveaxis(vector, -1, 0)
-    zero = np.zeros_like(x)
-    skew = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(*x.shape, 3, 3)
+    skew = np.zeros((*vector.shape, 3))
+    skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0] = vector[..., 0], vector[..., 1], vector[..., 2]
+    skew -= np.swapaxes(skew, -1, -2).copy()
     # sin(a)/a and (1 - cos a)/a^2, both finite at a = 0
     first = np.sinc(angle / np.pi)
     second = 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
@@ -77,8 +77,9 @@ def axis_angle_from_rotation(rotation: NDArray[np.floating]) -> Vectors:
     At pi both axes are right; the one whose first non-zero component is positive is returned, so that the answer
     does not depend on rounding.
     """
-    w, xyz = np.split(_quat_wxyz(np.asarray(rotation, dtype=np.float64)), [1], axis=-1)
-    w, norm = w[..., 0], np.linalg.norm(xyz, axis=-1)
+    quat = _quat_wxyz(np.asarray(rotation, dtype=np.float64))
+    w, xyz = quat[..., 0], quat[..., 1:]
+    norm = np.linalg.norm(xyz, axis=-1)
     angle = 2 * np.arctan2(norm, w)
     # below _TINY_RAD the vector is 2 * xyz to machine precision
     scale = np.where(norm < _TINY_RAD, 2.0, angle / np.where(norm < _TINY_RAD, 1.0, norm))
@@ -87,23 +88,17 @@ def axis_angle_from_rotation(rotation: NDArray[np.floating]) -> Vectors:
 
 def _quat_wxyz(rotation: NDArray[np.floating]) -> NDArray[np.floating]:
     """Unit quaternions (..., 4) with w >= 0, by the largest of the four components (Shepperd's method)."""
-    trace = np.trace(rotation, axis1=-2, axis2=-1)
-    diagonal = np.diagonal(rotation, axis1=-2, axis2=-1)
-    squares = np.concatenate([1 + trace[..., None], 1 + 2 * diagonal - trace[..., None]], axis=-1)
-    r = rotation
-    wx, wy, wz = r[..., 2, 1] - r[..., 1, 2], r[..., 0, 2] - r[..., 2, 0], r[..., 1, 0] - r[..., 0, 1]
-    xy, xz, yz = r[..., 0, 1] + r[..., 1, 0], r[..., 0, 2] + r[..., 2, 0], r[..., 1, 2] + r[..., 2, 1]
-    rows = np.stack(
-        [
-            np.stack([squares[..., 0], wx, wy, wz], -1),
-            np.stack([wx, squares[..., 1], xy, xz], -1),
-            np.stack([wy, xy, squares[..., 2], yz], -1),
-            np.stack([wz, xz, yz, squares[..., 3]], -1),
-        ],
-        axis=-2,
-    )
+    trace = np.trace(rotation, axis1=-2, axis2=-1)[..., None]
+    transposed = np.swapaxes(rotation, -1, -2)
+    # four times the products of the quaternion's components, w, x, y, z by w, x, y, z
+    products = np.empty((*rotation.shape[:-2], 4, 4))
+    products[..., 1:, 1:] = rotation + transposed
+    products[..., 0, 1:] = products[..., 1:, 0] = (rotation - transposed)[..., [2, 0, 1], [1, 2, 0]]
+    squares = np.einsum("...ii->...i", products)
+    squares[..., 0] = 1 + trace[..., 0]
+    squares[..., 1:] = 1 + 2 * np.diagonal(rotation, axis1=-2, axis2=-1) - trace
     best = np.argmax(squares, axis=-1)[..., None, None]
-    quat = np.take_along_axis(rows, best, axis=-2)[..., 0, :]
+    quat = np.take_along_axis(products, best, axis=-2)[..., 0, :]
     quat = quat / np.linalg.norm(quat, axis=-1, keepdims=True)
     return quat * _sign(quat)[..., None]
 

@@ -1,13 +1,13 @@
 """Record what happens in a scene, step by step, and say how it ended: the one product of engine and experts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trajloom.task import Array, Scene, Step, datagen_info
+from trajloom.task import Array, Readable, Scene, Step, datagen_info
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,10 @@ class Recorder:
     def __init__(self, scene: Scene):
         self.scene = scene
         self.rows: list[dict[str, Any]] = []
+        """What each step adds to what the scene shows: its lineage, and what came of it."""
         self.succeeded_at: list[bool] = []
+        self._readable = scene if isinstance(scene, Readable) else _Asked(scene)
+        self._readings: list[Any] = []
 
     def step(self, action: NDArray[np.float64], lineage: Mapping[str, int] | None = None) -> Step:
         """Record the scene, apply the action, and keep what came of it.
@@ -61,25 +64,35 @@ class Recorder:
             action: (D,). The whole action, noise included.
             lineage: Further columns of this step: `subtask/<eef>`, `source_episode/<eef>`, `source_frame/<eef>`.
         """
-        row: dict[str, Any] = {"actions": np.array(action, dtype=np.float64), "states": self.scene.state()}
-        row.update({f"obs/{name}": value for name, value in self.scene.observation().items()})
-        row.update(datagen_info(self.scene, action).to_columns())
-        row.update(lineage or {})
+        self._readings.append(self._readable.reading(action))
         outcome = self.scene.step(action)
-        row["rewards"], row["dones"] = float(outcome.reward), int(outcome.done)
-        self.rows.append(row)
+        self.rows.append({**(lineage or {}), "rewards": float(outcome.reward), "dones": int(outcome.done)})
         self.succeeded_at.append(bool(outcome.success))
         return outcome
 
     def columns(self) -> dict[str, Array]:
         """Column -> (T, ...)."""
-        if not self.rows:
-            return {}
-        return {name: _stack(name, [row[name] for row in self.rows]) for name in self.rows[0]}
+        return {**self._readable.columns_of(self._readings), **_stacked(self.rows)} if self.rows else {}
+
+
+class _Asked:
+    """A scene that is asked for everything at every step."""
+
+    def __init__(self, scene: Scene):
+        self.scene = scene
+
+    def reading(self, action: NDArray[np.float64]) -> dict[str, Array]:
+        seen = {f"obs/{name}": value for name, value in self.scene.observation().items()}
+        info = datagen_info(self.scene, action).to_columns()
+        return {"actions": np.array(action, dtype=np.float64), "states": self.scene.state(), **seen, **info}
+
+    def columns_of(self, readings: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+        return _stacked(readings)
 
 
 _DTYPES = {"subtask": np.int8, "source_episode": np.int32, "source_frame": np.int32}
 
 
-def _stack(name: str, values: list[Any]) -> Array:
-    return np.asarray(values, dtype=_DTYPES.get(name.split("/")[0]))
+def _stacked(rows: Sequence[Mapping[str, Any]]) -> dict[str, Array]:
+    """The columns of at least one row."""
+    return {name: np.asarray([row[name] for row in rows], _DTYPES.get(name.split("/")[0])) for name in rows[0]}

@@ -3,9 +3,9 @@
 Everything is keyed by end effector; a single arm is one key.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -283,6 +283,19 @@ class Scene(Protocol):
 
     def model_xml(self) -> str:
         """The simulator's model of this episode, or "" where there is none."""
+        ...
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """What a scene may also offer: to be read quickly at every step, and asked afterwards what all steps were like."""
+
+    def reading(self, action: NDArray[np.float64]) -> Any:
+        """All that the columns of this step are made from, before an action (D,), as a copy."""
+        ...
+
+    def columns_of(self, readings: Sequence[Any]) -> dict[str, Array]:
+        """Column -> (T, ...) of T >= 1 readings: `actions`, `states`, `obs/...`, `datagen_info/...`."""
         ...
 
 

@@ -13,8 +13,12 @@ pytest.importorskip("robosuite", reason="needs trajloom[sim]", exc_type=ImportEr
 import mujoco
 
 from trajloom.errors import UnknownNameError
+from trajloom.rollout import Recorder, _Asked
 from trajloom.sim import tasks
+from trajloom.sim.observation import Observation
+from trajloom.sim.readings import Readings
 from trajloom.sim.scene import RobosuiteScene, make_scene
+from trajloom.sim.tasks.stack import Stack
 from trajloom.sim.world import turn
 from trajloom.task import TaskSpec
 
@@ -207,6 +211,60 @@ def test_observations_are_robosuites_own(name):
         np.testing.assert_array_equal(value, other, err_msg=key)
 
 
+@every_task
+def test_every_sensor_of_robosuite_has_a_sense(name):
+    shown = [
+        key for key, one in scene_of(name).env._observables.items() if one.modality == "object" and one.is_active()
+    ]
+    assert set(shown) <= set(tasks.get(name).senses)
+
+
+@every_task
+def test_without_its_senses_a_task_observes_the_same_through_robosuites_sensors(name):
+    scene = scene_of(name)
+    asked, readings = Observation(scene.env, scene.world), []
+    for seed in range(3):
+        scene.reset(rng(seed))
+        readings.append(asked.reading())
+        same(asked.read(), scene.observation())
+    same({key: values[-1] for key, values in asked.of(np.array(readings)).items()}, scene.observation())
+
+
+@every_task
+def test_what_is_recorded_is_what_the_scene_says_when_asked(name):
+    scene = scene_of(name)
+    scene.reset(rng(4))
+    asked, recorder, rows = _Asked(scene), Recorder(scene), []
+    for action in rng(0).uniform(-2, 2, (5, scene.action_dim)):
+        rows.append(asked.reading(action))
+        recorder.step(action)
+    columns = recorder.columns()
+    wanted = asked.columns_of(rows)
+    assert list(columns) == [*wanted, "rewards", "dones"]
+    same({key: columns[key] for key in wanted}, wanted)
+
+
+def same(values: dict, others: dict) -> None:
+    assert list(values) == list(others)
+    for key, value in values.items():
+        assert value.dtype == others[key].dtype
+        np.testing.assert_array_equal(value, others[key], err_msg=key)
+
+
+def test_a_task_may_have_frames_that_are_no_bodys():
+    class Raised(Stack):
+        def object_poses(self, world):
+            poses = super().object_poses(world)
+            poses["cubeA"][2, 3] += 0.1
+            return poses
+
+    scene, task = scene_of("stack"), Raised()
+    scene.reset(rng(0))
+    readings = Readings(task, scene.world, Observation(scene.env, scene.world), scene._scale, scene.action_dim)
+    columns = readings.columns_of([readings.reading(np.zeros(7))])
+    same({key: columns[f"datagen_info/object_poses/{key}"][0] for key in task.frames}, task.object_poses(scene.world))
+
+
 def agrees_with_robosuite(scene: RobosuiteScene) -> str:
     """Compare success and reward of a scene whose bodies were put somewhere; returns the diagnosis."""
     mujoco.mj_forward(scene.model, scene.data)
@@ -287,7 +345,7 @@ def go(scene: RobosuiteScene, there: list[float]) -> np.ndarray:
 def test_the_collision_geoms_of_an_object_are_robosuites(name):
     scene = scene_of(name)
     for model in scene.env.model.mujoco_objects:
-        if not model.name.startswith("Visual"):
+        if not model.name.startswith("Visual") and model.root_body not in scene.task.unused:
             ours = {scene.model.geom(i).name for i in np.flatnonzero(scene.world.geoms(model.root_body))}
             assert ours == set(model.contact_geoms)
 

@@ -1,7 +1,7 @@
 """One attempt at a new episode: choose source segments, carry them to where the objects are, follow them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from trajloom.engine.plan import select, trajectory
 from trajloom.engine.segments import Segment, Sources
 from trajloom.engine.verdict import Played, blame, check_success, judge
-from trajloom.engine.waypoints import Compat, Waypoint, WaypointSequence, command
+from trajloom.engine.waypoints import Compat, NormalStream, Waypoint, WaypointSequence, command
 from trajloom.errors import SettingsError
 from trajloom.poses import Poses
 from trajloom.rollout import Choice, Recorder, Rollout
@@ -104,21 +104,26 @@ class _Arm:
 
     eef: str
     subtasks: tuple[Subtask, ...]
-    rng: np.random.Generator
-    """Where its noise comes from."""
+    noise: NormalStream
+    frame_column: str = ""
+    """The column that says which source frame a step is from."""
     number: int = -1
     """The subtask that it is in."""
     begin: int = 0
     plan: WaypointSequence | None = None
     done: int = 0
     """Waypoints of the plan that were commanded."""
+    steps: int = 0
+    """Waypoints of the plan."""
     choice: Choice | None = None
+    origin: dict[str, int] = field(default_factory=dict)
+    """The columns that say which subtask and source the plan's steps are from."""
     closed: bool = False
     """Whether the subtask's end has been written down."""
 
     @property
     def plan_ended(self) -> bool:
-        return self.plan is None or self.done >= len(self.plan)
+        return self.done >= self.steps
 
     @property
     def finished(self) -> bool:
@@ -132,7 +137,7 @@ class _Arm:
     def next_waypoint(self) -> Waypoint:
         """The next target; where there is none, the last one again, without noise."""
         assert self.plan is not None
-        if self.plan_ended:
+        if self.done >= self.steps:
             return Waypoint(self.last.pose, self.last.gripper_action)
         self.done += 1
         return self.plan[self.done - 1]
@@ -144,7 +149,10 @@ class _Attempt:
     def __init__(self, scene: Scene, sources: Sources, spec: TaskSpec, settings: Settings, root: int):
         self.scene, self.sources, self.spec, self.settings, self.root = scene, sources, spec, settings, root
         self.bounds = sources.draw_boundaries(rng_for(root, "offsets"))
-        self.arms = [_Arm(eef, some, rng_for(root, "noise", eef)) for eef, some in spec.subtasks.items()]
+        self.arms = [
+            _Arm(eef, some, NormalStream(rng_for(root, "noise", eef)), f"source_frame/{eef}")
+            for eef, some in spec.subtasks.items()
+        ]
         self.chosen: dict[tuple[int, str | None], int] = {}
         self.choices: list[Choice] = []
         self.played: list[Played] = []
@@ -152,13 +160,17 @@ class _Attempt:
 
     def play(self, on_step: Callable[[], None], on_subtask: Callable[[str, int], None]) -> None:
         """Step until every arm has gone through its subtasks."""
-        rngs = {arm.eef: arm.rng for arm in self.arms}
+        rngs = {arm.eef: arm.noise for arm in self.arms}
         while True:
+            waypoints: dict[str, Waypoint] = {}
+            lineage: dict[str, int] = {}
             for arm in self.arms:
                 if arm.plan_ended and not arm.finished:
                     self._begin_next(arm)
-            waypoints = {arm.eef: arm.next_waypoint() for arm in self.arms}
-            self.recorder.step(command(self.scene, waypoints, rngs), self._lineage(waypoints))
+                waypoints[arm.eef] = waypoint = arm.next_waypoint()
+                lineage.update(arm.origin)
+                lineage[arm.frame_column] = waypoint.source_frame
+            self.recorder.step(command(self.scene, waypoints, rngs), lineage)
             on_step()
             for arm in self.arms:
                 if arm.plan_ended and not arm.closed:
@@ -186,11 +198,12 @@ class _Attempt:
             with_first_pose=first or options.transform_first_robot_pose,
             compat=options.compat,
         ).get_full_sequence()
-        arm.done, arm.begin, arm.closed = 0, len(self.recorder.rows), False
+        arm.done, arm.steps, arm.begin, arm.closed = 0, len(arm.plan), len(self.recorder.rows), False
         offset = end - int(self.sources.ends[arm.eef][demo, arm.number])
         episode = int(self.sources.episode_index[demo])
         arm.choice = Choice(arm.eef, arm.number, episode, start, end, offset)
         self.choices.append(arm.choice)
+        arm.origin = {f"subtask/{arm.eef}": arm.number, f"source_episode/{arm.eef}": episode}
 
     def _object(self, name: str) -> Poses:
         poses = self.scene.object_poses()
@@ -206,16 +219,6 @@ class _Attempt:
             inds = self.bounds[arm.eef][:, arm.number : arm.number + 2]
             self.chosen[key] = select(self.sources, inds, arm.eef, subtask, eef_pose, object_pose, rng)
         return self.chosen[key]
-
-    def _lineage(self, waypoints: dict[str, Waypoint]) -> dict[str, int]:
-        """Where this step of every arm comes from."""
-        lineage: dict[str, int] = {}
-        for arm in self.arms:
-            assert arm.choice is not None
-            lineage[f"subtask/{arm.eef}"] = arm.number
-            lineage[f"source_episode/{arm.eef}"] = arm.choice.source_episode
-            lineage[f"source_frame/{arm.eef}"] = waypoints[arm.eef].source_frame
-        return lineage
 
     def _end(self, arm: _Arm) -> None:
         """Write down how the arm's subtask ended."""

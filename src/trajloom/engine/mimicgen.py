@@ -255,8 +255,8 @@ class DataGenerator:
 
 
 def _results(made: Rollout) -> dict[str, Any]:
-    rows = [{name: values[t] for name, values in made.columns.items()} for t in range(made.length)]
-    return {"initial_state": {"states": made.initial_state, "model": made.model_xml}, **as_lists(rows, made.success)}
+    initial_state = {"states": made.initial_state, "model": made.model_xml}
+    return {"initial_state": initial_state, **as_lists(made.columns, made.success)}
 
 
 def _wait_for_enter(eef: str, number: int) -> None:

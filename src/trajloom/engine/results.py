@@ -1,24 +1,24 @@
 """What MimicGen's classes return and film: lists with an item a step."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from trajloom.errors import SettingsError
-from trajloom.task import DatagenInfo
+from trajloom.task import Array, DatagenInfo
 
 _VIDEO_SIZE = {"height": 512, "width": 512}
 
 
-def as_lists(rows: Iterable[Mapping[str, Any]], success: bool) -> dict[str, Any]:
+def as_lists(columns: Mapping[str, Array], success: bool) -> dict[str, Any]:
     """Recorded steps as MimicGen's result: `states`, `observations`, `datagen_infos`, `actions` and `success`.
 
     Args:
-        rows: One mapping from column name to value for each step.
+        columns: Column -> (T, ...), as a Recorder gives them.
         success: Whether the task was solved.
     """
-    rows = list(rows)
+    rows = [{name: values[t] for name, values in columns.items()} for t in range(len(columns.get("actions", ())))]
     return {
         "states": [row["states"] for row in rows],
         "observations": [

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from trajloom.errors import MissingExtraError, UnknownNameError
-from trajloom.sim import repairs
+from trajloom.sim import bystanders, repairs
 from trajloom.sim.tasks import Task
 
 ARM = "right"
@@ -134,21 +134,18 @@ def make_env(task: Task, robot: str, gripper: str | None, control_hz: float, *, 
         warnings.simplefilter("ignore")
         env = suite.make(task.environment(), **kwargs, hard_reset=False, seed=0)
         env.reset()
-        if repairs.is_needed(env):
-            env.reset_from_xml_string(repairs.repair(env, env.model.get_xml()))
+        if task.unused or repairs.is_needed(env):
+            env.reset_from_xml_string(_changed(task, env))
     return env
 
 
-def pads(env: Any) -> list[list[str]]:
-    """The geoms of each finger's pad, without those that robosuite names and the gripper's model lacks."""
-    geoms, there = env.robots[0].gripper[ARM].important_geoms, set(env.sim.model.geom_names)
-    fingers = [geoms.get(f"{side}_fingerpad", []) for side in ("left", "right")]
-    return [[name for name in finger if name in there] for finger in fingers]
+def model_xml(task: Task, env: Any) -> str:
+    """The XML that an environment's model was compiled from, asset paths and our changes included."""
+    return env.edit_model_xml(_changed(task, env))
 
 
-def model_xml(env: Any) -> str:
-    """The XML that an environment's model was compiled from, asset paths and repairs included."""
-    return env.edit_model_xml(repairs.repair(env, env.model.get_xml()))
+def _changed(task: Task, env: Any) -> str:
+    return bystanders.set_aside(task.unused, repairs.repair(env, env.model.get_xml()))
 
 
 def _check(kind: str, name: str, known: tuple[str, ...]) -> None:

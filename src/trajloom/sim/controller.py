@@ -8,13 +8,12 @@ the first three.
 from dataclasses import dataclass
 from typing import Any
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from trajloom.errors import SettingsError
-from trajloom.poses import Poses, check_poses
-from trajloom.sim import backend
+from trajloom.errors import SettingsError, ShapeError
+from trajloom.poses import Poses
+from trajloom.sim import backend, steps
 
 Vector = NDArray[np.float64]
 
@@ -44,41 +43,23 @@ class ActionScale:
         Source:
             Mandlekar et al., MimicGen, CoRL 2023 (arXiv:2310.17596), appendix N.1, for B = 1.
         """
-        check_poses("target_in_world", target_in_world)
-        base = self.base_in_world
-        move = base.T @ (target_in_world[:3, 3] - eef_in_world[:3, 3])
-        turn = base.T @ _log(target_in_world[:3, :3] @ eef_in_world[:3, :3].T)
-        return np.clip(np.concatenate([move, turn])[: len(self.step)] / self.step, -1.0, 1.0)
+        target = np.ascontiguousarray(target_in_world, dtype=np.float64)
+        if target.shape != (4, 4):
+            raise ShapeError(f"target_in_world must have shape (4, 4), got {np.shape(target_in_world)}")
+        return steps.action_towards(eef_in_world, target, self.base_in_world, self.step)
 
     def action_to_target(self, eef_in_world: Poses, action: Vector) -> Poses:
         """The pose (4, 4) in the world that an action (6,) or (3,), clipped as the controller clips it, asks for.
 
         Inverse of `target_to_action` within one step's reach.
+
+        Raises:
+            ShapeError: Another number of values.
         """
-        scaled = self.step * np.clip(action, -1.0, 1.0)
-        base = self.base_in_world
-        position = eef_in_world[:3, 3] + base @ scaled[:3]
-        pose = np.eye(4)
-        rotation = eef_in_world[:3, :3]
-        pose[:3, :3] = _exp(base @ scaled[3:]) @ rotation if len(scaled) > 3 else rotation
-        pose[:3, 3] = position
-        return pose
-
-
-def _log(rotation: Vector) -> Vector:
-    """Rotation vector (3,) in radians of one matrix; as `poses.axis_angle_from_rotation`, without its batches."""
-    quat, vector = np.empty(4), np.empty(3)
-    mujoco.mju_mat2Quat(quat, rotation.ravel())
-    mujoco.mju_quat2Vel(vector, quat, 1.0)
-    return vector
-
-
-def _exp(vector: Vector) -> Vector:
-    """Rotation matrix (3, 3) of one rotation vector in radians; the inverse of `_log`."""
-    quat, matrix = np.array([1.0, 0.0, 0.0, 0.0]), np.empty(9)
-    mujoco.mju_quatIntegrate(quat, vector, 1.0)
-    mujoco.mju_quat2Mat(matrix, quat)
-    return matrix.reshape(3, 3)
+        asked = np.ascontiguousarray(action, dtype=np.float64)
+        if asked.shape != self.step.shape:
+            raise ShapeError(f"an arm's action must have shape {self.step.shape}, got {asked.shape}")
+        return steps.pose_asked(eef_in_world, asked, self.base_in_world, self.step)
 
 
 def action_scale(env: Any) -> ActionScale:

@@ -13,7 +13,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from trajloom.errors import ShapeError, TrajloomWarning, UnknownNameError
+from trajloom.errors import SchemaError, ShapeError, TrajloomWarning, UnknownNameError
 from trajloom.sim import backend
 
 Kind = Literal["fast", "exact", "robosuite"]
@@ -44,6 +44,22 @@ class Loop(Protocol):
     def restore(self, saved: Any) -> None:
         """Go back to what was saved; MuJoCo's state is back already, and its positions are up to date."""
         ...
+
+
+def checked(action: NDArray[np.float64], action_dim: int) -> NDArray[np.float64]:
+    """An action (D,) in doubles, side by side in memory.
+
+    Raises:
+        ShapeError: Another number of values.
+        SchemaError: Not all of them are finite. MuJoCo would let every motor go, and a gripper forget its command.
+    """
+    if np.shape(action) != (action_dim,):
+        raise ShapeError(f"action must have shape ({action_dim},), got {np.shape(action)}")
+    action = np.ascontiguousarray(action, dtype=np.float64)
+    if not np.isfinite(action).all():
+        odd = int(np.flatnonzero(~np.isfinite(action))[0])
+        raise SchemaError(f"action must be finite, got {action[odd]} at {odd}")
+    return action
 
 
 def make_loop(env: Any, kind: Kind) -> Loop:
@@ -98,15 +114,10 @@ class RobosuiteLoop:
             _make_controllers(robot)
 
     def step(self, action: NDArray[np.float64]) -> None:
-        """Run one control step of robosuite, beyond its horizon too.
-
-        Raises:
-            ShapeError: Another number of values.
-        """
-        if np.shape(action) != (self.action_dim,):
-            raise ShapeError(f"action must have shape ({self.action_dim},), got {np.shape(action)}")
+        """Run one control step of robosuite, beyond its horizon too; raises what `checked` raises."""
+        action = checked(action, self.action_dim)
         self.env.done = False
-        self.env.step(np.asarray(action, dtype=np.float64))
+        self.env.step(action.copy())  # controllers of moving bases write into it
         self.env.done = False
         mujoco.mj_step1(self.env.sim.model._model, self.env.sim.data._data)
 

@@ -10,7 +10,7 @@ Physics and control are robosuite's, substep by substep (see `loop`). Two things
 The models are robosuite's, but for what a Sawyer and a Robotiq85Gripper need to move and grasp: see `repairs`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -27,11 +27,11 @@ from trajloom.sim.episode_xml import EpisodeModel
 from trajloom.sim.loop import Kind, make_loop
 from trajloom.sim.observation import Observation
 from trajloom.sim.placement import Placement
+from trajloom.sim.readings import Readings
 from trajloom.sim.world import World
 from trajloom.task import SINGLE_ARM, Array, Step
 
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
-_DIVERGED = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
 _JOINT_NOISE = 0.02
 """Standard deviation in radians of robosuite's default noise on the robot's first joint positions."""
 
@@ -94,17 +94,17 @@ class RobosuiteScene:
         self.model: mujoco.MjModel = env.sim.model._model
         self.data: mujoco.MjData = env.sim.data._data
         gripper = self.robot.gripper["right"]
-        self.world = World(self.model, self.data, gripper.important_sites["grip_site"], backend.pads(env))
-        self._episode = EpisodeModel(self.world, backend.model_xml(env))
+        self.world = World(self.model, self.data, gripper.important_sites["grip_site"], repairs.finger_pads(gripper))
+        self._episode = EpisodeModel(self.world, backend.model_xml(task, env))
         self.action_dim = int(env.action_dim)
         self._arm_dim = self.action_dim - gripper.dof
         self._arm_joints = np.array(self.robot._ref_joint_pos_indexes)
         self._fingers = np.array(self.robot._ref_gripper_joint_pos_indexes["right"])
-        self.gripper_opening = backend.GRIPPERS.get(type(gripper).__name__, backend.GRIPPERS["PandaGripper"])
-        """Metres between the pads of the open gripper; of one that nobody has measured, those of a Panda's."""
+        self.gripper_opening = backend.gripper_opening(gripper)
+        """Metres between the pads of the open gripper; NaN of one that nobody has measured."""
         self._fingers_at_reset = repairs.finger_positions(gripper)
         self.loop = make_loop(env, loop)
-        self._observation = Observation(env, self.world)
+        self._observation = Observation(env, self.world, task.senses)
         self._state_size = mujoco.mj_stateSize(self.model, _STATE)
         self.placement = Placement({})
         self.timestep = 0
@@ -150,7 +150,7 @@ class RobosuiteScene:
 
     def diverged(self) -> bool:
         """Whether physics broke down since the last reset; MuJoCo then starts again from its model's own pose."""
-        return any(self.data.warning[int(kind)].number for kind in _DIVERGED)
+        return self.world.diverged()
 
     def diagnose(self) -> str:
         """The first condition of success that does not hold now; "" where all hold."""
@@ -171,6 +171,18 @@ class RobosuiteScene:
     def observation(self) -> dict[str, Array]:
         """robosuite's observations of this very state, by robomimic's names."""
         return self._observation.read()
+
+    @cached_property
+    def _readings(self) -> Readings:
+        return Readings(self.task, self.world, self._observation, self._scale, self.action_dim)
+
+    def reading(self, action: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(K,). The scene before an action (D,), in few numbers, from which `columns_of` makes everything recorded."""
+        return self._readings.reading(action)
+
+    def columns_of(self, readings: Sequence[NDArray[np.float64]]) -> dict[str, Array]:
+        """Column -> (T, ...) of an episode's T readings: actions, states, observations and `datagen_info`."""
+        return self._readings.columns_of(readings)
 
     def state(self) -> NDArray[np.float64]:
         """(1 + nq + nv,). Time, qpos, qvel, as robosuite flattens them."""
@@ -236,7 +248,7 @@ class RobosuiteScene:
 
     def join_action(self, arm: Mapping[str, Array], gripper: Mapping[str, Array]) -> NDArray[np.float64]:
         """One action (D,) from the arm's part (A,) and the gripper's (G,)."""
-        return np.concatenate([np.ravel(arm[SINGLE_ARM]), np.ravel(gripper[SINGLE_ARM])]).astype(np.float64)
+        return np.concatenate((arm[SINGLE_ARM], gripper[SINGLE_ARM]))
 
     def model_xml(self) -> str:
         """The model of this episode as XML; assets are named from robosuite on, as `robosuite/models/assets/...`."""

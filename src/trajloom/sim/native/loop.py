@@ -10,7 +10,7 @@ from filelock import FileLock
 from numba import typeof
 from numpy.typing import NDArray
 
-from trajloom.errors import ShapeError
+from trajloom.sim.loop import checked
 from trajloom.sim.native import parts
 from trajloom.sim.native.records import ARM_MEMORY, GRIPPER_MEMORY, HISTORY, JOINT_VELOCITY
 from trajloom.sim.native.state import ROOM, physics
@@ -53,7 +53,7 @@ class NativeLoop:
         self.exact = exact
         self.action_dim = int(env.action_dim)
         self._substeps = int(env.control_timestep / env.model_timestep)
-        self._controllers, self._gripper_models = parts.arm_controllers(env), parts.gripper_models(env)
+        self._env = env
         self._arms, self._grippers = parts.arms(env), parts.grippers(env)
         self._physics, self._room = physics(self.model, self.data), np.zeros(1, ROOM)
         self.memory = self._rest()
@@ -69,13 +69,12 @@ class NativeLoop:
 
     def _rest(self) -> Memory:
         memory = Memory(np.zeros(len(self._arms), ARM_MEMORY), np.zeros(len(self._grippers), GRIPPER_MEMORY))
-        for arm, remembered, controller in zip(self._arms, memory.arms, self._controllers, strict=True):
+        for arm, remembered, controller in zip(self._arms, memory.arms, parts.arm_controllers(self._env), strict=True):
             n = arm["joints"]
             remembered["rest"][:n] = self.data.qpos[arm["qpos"][:n]]
-            remembered["kp"][: len(controller.kp)], remembered["kd"][: len(controller.kd)] = (
-                controller.kp,
-                controller.kd,
-            )
+            for name in ("kp", "kd"):
+                gains = getattr(controller, name)
+                remembered[name][: len(gains)] = gains
         return memory
 
     def step(self, action: NDArray[np.float64]) -> None:
@@ -86,10 +85,9 @@ class NativeLoop:
 
         Raises:
             ShapeError: Another number of values.
+            SchemaError: Not all of them are finite.
         """
-        if np.shape(action) != (self.action_dim,):
-            raise ShapeError(f"action must have shape ({self.action_dim},), got {np.shape(action)}")
-        action = np.ascontiguousarray(action, dtype=np.float64)
+        action = checked(action, self.action_dim)
         if self.exact or not control_step(*self._arguments(action, _SOLVE)):
             control_step(*self._arguments(action, _INVERT))
 
@@ -108,20 +106,21 @@ class NativeLoop:
 
     def _hand_over(self) -> None:
         """Tell robosuite's own controllers too, so that its `env.step` goes on from here."""
-        for arm, remembered, controller in zip(self._arms, self.memory.arms, self._controllers, strict=True):
+        # asked for anew, because a reset of robosuite's makes new ones
+        controllers, grippers = parts.arm_controllers(self._env), parts.gripper_models(self._env)
+        for arm, remembered, controller in zip(self._arms, self.memory.arms, controllers, strict=True):
             n = arm["joints"]
             controller.initial_joint = remembered["rest"][:n].copy()
             if arm["controller"] == JOINT_VELOCITY:
-                controller.last_err, controller.summed_err = (
-                    remembered["last_error"][:n],
-                    remembered["summed_error"][:n],
-                )
+                # copies: robosuite adds to its sums in place
+                controller.last_err = remembered["last_error"][:n].copy()
+                controller.summed_err = remembered["summed_error"][:n].copy()
                 ring, pushed = controller.derr_buf, int(remembered["pushed"])
                 ring.buf, ring._size = remembered["errors"][:, :n].copy(), min(pushed, HISTORY)
                 ring.ptr = (pushed - 1) % HISTORY
                 controller.saturated = bool(remembered["is_saturated"])
             controller.new_update = True
-        for found, remembered, model in zip(self._grippers, self.memory.grippers, self._gripper_models, strict=True):
+        for found, remembered, model in zip(self._grippers, self.memory.grippers, grippers, strict=True):
             model.current_action = remembered["command"][: found["fingers"]].copy()
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from trajloom.errors import UnknownNameError
 from trajloom.poses import Poses
 from trajloom.sim.placement import Placement
+from trajloom.sim.senses import Sense
 from trajloom.sim.world import World
 from trajloom.task import TaskSpec
 
@@ -26,6 +27,12 @@ class Task(ABC):
     """Reset distributions, by MimicGen's names."""
     frames: ClassVar[Mapping[str, str]]
     """Object -> the body whose frame is the object's."""
+    origins: ClassVar[Mapping[str, str]] = {}
+    """Object -> the site at its frame's origin, where that is not the body's own."""
+    senses: ClassVar[Mapping[str, Sense]] = {}
+    """robosuite's object sensor -> what it senses. With one missing they are all asked robosuite's way: slower."""
+    unused: ClassVar[tuple[str, ...]] = ()
+    """Bodies of robosuite's environment that the task has no use for."""
     spec: ClassVar[TaskSpec]
     """The default subtasks."""
     select_src_per_subtask: ClassVar[bool] = False
@@ -58,8 +65,11 @@ class Task(ABC):
         return not self.diagnose(world)
 
     def object_poses(self, world: World) -> dict[str, Poses]:
-        """Object -> (4, 4) in the world."""
-        return {name: world.body(body) for name, body in self.frames.items()}
+        """Object -> (4, 4) in the world, in the order of `frames`."""
+        poses = {name: world.body(body) for name, body in self.frames.items()}
+        for name, site in self.origins.items():
+            poses[name][:3, 3] = world.site(site)[:3, 3]
+        return poses
 
 
 def names() -> list[str]:

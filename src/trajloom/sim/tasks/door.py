@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from trajloom.poses import Poses
 from trajloom.sim.placement import Placement, Region, draw
+from trajloom.sim.senses import HAND, Joint, Offset, Position, body, site
 from trajloom.sim.tasks import Task
 from trajloom.sim.world import World
 from trajloom.task import Subtask, TaskSpec
@@ -22,7 +22,17 @@ class Door(Task):
     """Done when the hinge has turned more than 0.3 rad."""
 
     env_name = "Door"
+    # where the handle is, turned as the door is and not as the handle: pressing it down must not tilt the frame
     frames: ClassVar = {"handle": PANEL}
+    origins: ClassVar = {"handle": HANDLE}
+    senses: ClassVar = {
+        "door_pos": Position(body(PANEL)),
+        "handle_pos": Position(site(HANDLE)),
+        "hinge_qpos": Joint(HINGE),
+        "door_to_eef_pos": Offset(body(PANEL), HAND),
+        "handle_to_eef_pos": Offset(site(HANDLE), HAND),
+        "handle_qpos": Joint(LATCH_JOINT),
+    }
     horizon = 500
     spec = TaskSpec.single_arm(
         Subtask(
@@ -36,12 +46,6 @@ class Door(Task):
     def place(self, variant: str, rng: np.random.Generator) -> Placement:
         door = Region(DOOR, x=(0.07, 0.09), y=(-0.01, 0.01), z=_TABLE[2] + 0.3, radius=0.3, turn=_TURNS)
         return Placement(draw([door], _TABLE[:2], rng))
-
-    def object_poses(self, world: World) -> dict[str, Poses]:
-        # where the handle is, turned as the door is and not as the handle: pressing it down must not tilt the frame
-        pose = world.body(PANEL)
-        pose[:3, 3] = world.site(HANDLE)[:3, 3]
-        return {"handle": pose}
 
     def signals(self, world: World) -> dict[str, bool]:
         return {"grasp": world.grasped(LATCH)}

@@ -5,6 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from trajloom.sim.placement import Placement, Region, draw
+from trajloom.sim.senses import cube
 from trajloom.sim.tasks import Task
 from trajloom.sim.world import World
 from trajloom.task import Subtask, TaskSpec
@@ -19,6 +20,7 @@ class Lift(Task):
 
     env_name = "Lift"
     frames: ClassVar = {"cube": CUBE}
+    senses: ClassVar = cube("cube", "_pos")
     horizon = 200
     spec = TaskSpec.single_arm(
         Subtask(

@@ -5,6 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from trajloom.sim.placement import AWAY, Placement, Pose, Region, draw
+from trajloom.sim.senses import carried
 from trajloom.sim.tasks import Task, reaches
 from trajloom.sim.world import World, upright
 from trajloom.task import Subtask, TaskSpec
@@ -27,6 +28,8 @@ class PickPlace(Task):
 
     env_name = "PickPlaceCan"
     frames: ClassVar = {"can": CAN}
+    senses: ClassVar = carried("Can")
+    unused = ("Milk_main", "Bread_main", "Cereal_main")
     select_src_per_subtask = True
     horizon = 400
     spec = TaskSpec.single_arm(

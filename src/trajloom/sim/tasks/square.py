@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from trajloom.sim.placement import AWAY, FULL_TURN, Placement, Range, Region, draw
+from trajloom.sim.senses import carried
 from trajloom.sim.tasks import Task, reaches
 from trajloom.sim.world import World
 from trajloom.task import Subtask, TaskSpec
@@ -40,6 +41,8 @@ class Square(Task):
     env_name = "NutAssemblySquare"
     variants = ("D0", "D1", "D2")
     frames: ClassVar = {"square_nut": NUT, "square_peg": PEG}
+    senses: ClassVar = carried("SquareNut")
+    unused = (_ROUND_NUT,)
     horizon = 500
     spec = TaskSpec.single_arm(
         Subtask(

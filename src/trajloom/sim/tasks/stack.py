@@ -5,6 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from trajloom.sim.placement import Placement, Range, Region, draw
+from trajloom.sim.senses import Offset, body, cube
 from trajloom.sim.tasks import Task
 from trajloom.sim.world import World
 from trajloom.task import Subtask, TaskSpec
@@ -39,6 +40,7 @@ class Stack(Task):
     env_name = "Stack"
     variants = ("D0", "D1")
     frames: ClassVar = {"cubeA": CUBE_A, "cubeB": CUBE_B}
+    senses: ClassVar = {**cube("cubeA"), **cube("cubeB"), "cubeA_to_cubeB": Offset(body(CUBE_B), body(CUBE_A))}
     select_src_per_subtask = True
     horizon = 400
     spec = TaskSpec.single_arm(nearest("cubeA", "grasp"), nearest("cubeB"))

@@ -5,8 +5,9 @@ from typing import ClassVar
 import numpy as np
 
 from trajloom.sim.placement import Placement, Range, draw
+from trajloom.sim.senses import cube
 from trajloom.sim.tasks import Task
-from trajloom.sim.tasks.stack import CUBE_A, CUBE_B, HALF_A, HALF_B, TABLE_Z, cube_region, nearest
+from trajloom.sim.tasks.stack import CUBE_A, CUBE_B, HALF_A, HALF_B, TABLE_Z, Stack, cube_region, nearest
 from trajloom.sim.world import World
 from trajloom.task import TaskSpec
 
@@ -21,6 +22,7 @@ class StackThree(Task):
     env_name = "StackThree"
     variants = ("D0", "D1")
     frames: ClassVar = {"cubeA": CUBE_A, "cubeB": CUBE_B, "cubeC": CUBE_C}
+    senses: ClassVar = {**Stack.senses, **cube("cubeC")}
     select_src_per_subtask = True
     horizon = 800
     spec = TaskSpec.single_arm(
