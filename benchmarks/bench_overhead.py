@@ -1,13 +1,16 @@
-"""What Dask and the store add to an attempt, and how two workers compare with two plain processes.
+"""What Dask and the store add to an attempt, and how two workers, or two threads of one, compare with two processes.
 
-Claims: less than 5 % of an attempt; two workers reach at least 0.95 of two independent processes. Start-up (imports,
-the environment) is left out on both sides.
+Claims: less than 5 % of an attempt; two workers reach at least 0.95 of two independent plain processes, one worker with
+two threads at least 0.9. All are started before the first round, take turns, and make the same attempts.
+`python benchmarks/bench_overhead.py [attempts] [rounds]`
 """
 
 import multiprocessing
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 from measure import machine, median, row
@@ -17,65 +20,85 @@ from trajloom.generation.recipe import Recipe
 from trajloom.generation.sources import read_sources
 from trajloom.generation.unit import attempt
 from trajloom.run import expert, generate
+from trajloom.run.cluster import connect
 from trajloom.sim import tasks
 
 TASK = "stack"
 UNIT = 5
 
 
+@cache
+def stacked(path: str) -> Sources:
+    """The sources, read once in a process."""
+    return Sources.from_demos(read_sources(dataset.read(path), path), tasks.get(TASK).spec)
+
+
 def plain(arguments: tuple[str, str, range]) -> float:
     """Seconds for some attempts in a bare loop: no Dask, nothing written. Start-up is not counted."""
-    out, sources, attempts = arguments
+    out, path, attempts = arguments
     generation = store.read_header(out).generation
     assert generation is not None
-    recipe = Recipe(**{**generation["recipe"], "sources": ()})
-    spec = tasks.get(TASK).spec
-    stacked = Sources.from_demos(read_sources(dataset.read(sources), sources), spec)
-    attempt(recipe, 10_000, stacked)
+    recipe, sources = Recipe(**{**generation["recipe"], "sources": ()}), stacked(path)
+    attempt(recipe, attempts.stop, sources)
     start = time.perf_counter()
     for number in attempts:
-        attempt(recipe, number, stacked)
+        attempt(recipe, number, sources)
     return time.perf_counter() - start
 
 
 def steady(out: str) -> list[tuple[float, float, int]]:
-    """Per worker, from its second unit to its last: seconds gone by, seconds inside attempts, attempts.
+    """Per thread, from its first unit to its last: seconds gone by, seconds inside attempts, attempts.
 
-    The first unit makes the environment, once in the life of a worker; the last has no next one to be followed by.
+    The last unit itself is not counted: no next one follows it.
     """
-    by_worker: dict[int, list[dict]] = {}
+    by_thread: dict[tuple[int, int], list[dict]] = {}
     for commit in store.open_store(out).commits:
-        by_worker.setdefault(commit.run["worker"], []).append(dict(commit.run))
+        by_thread.setdefault((commit.run["worker"], commit.run["thread"]), []).append(dict(commit.run))
     rows = []
-    for runs in by_worker.values():
+    for runs in by_thread.values():
         runs.sort(key=lambda run: run["started"])
-        counted = [run["seconds_per_attempt"] for run in runs[1:-1]]
-        gone_by = runs[-1]["started"] - runs[1]["started"]
-        rows.append((gone_by, sum(map(sum, counted)), sum(map(len, counted))))
+        counted = [run["seconds_per_attempt"] for run in runs[:-1]]
+        rows.append((runs[-1]["started"] - runs[0]["started"], sum(map(sum, counted)), sum(map(len, counted))))
     return rows
 
 
-def main(attempts: int = 80, rounds: int = 3) -> None:
+def attempts_per_second(threads: list[tuple[float, float, int]]) -> float:
+    """What all threads of a run make together."""
+    return sum(count / gone_by for gone_by, _, count in threads if count)
+
+
+def main(attempts: int = 60, rounds: int = 5) -> None:
     print(machine())
-    row("round", "s an attempt, plain", "Dask and store, of an attempt", "two workers / two processes")
-    row(*["---"] * 4)
-    folder = Path(tempfile.mkdtemp())
-    sources = str(folder / "sources")
-    expert(TASK, sources, episodes=10, seed=1, workers=2)
-    shares: list[tuple[float, float]] = []
-    for turn in range(rounds):
-        out = str(folder / f"out-{turn}")
-        generate(sources, out, task=TASK, attempts=attempts, seed=turn, workers=2, unit=UNIT)
-        halves = [range(UNIT, attempts // 2), range(attempts // 2, attempts - UNIT)]
-        with multiprocessing.get_context("spawn").Pool(2) as pool:
-            alone = pool.map(plain, [(out, sources, half) for half in halves])
-        workers = steady(out)
-        added = sum(gone_by for gone_by, _, _ in workers) / sum(inside for _, inside, _ in workers) - 1
-        rate = sum(count / gone_by for gone_by, _, count in workers)
-        plain_rate = sum(len(half) / seconds for half, seconds in zip(halves, alone, strict=True))
-        shares.append((added, rate / plain_rate))
-        row(turn, sum(alone) / sum(map(len, halves)), *shares[-1])
-    row("median", "", *(median([share[i] for share in shares]) for i in range(2)))
+    names = ("Dask and store, of an attempt", "two workers / two processes", "one worker, two threads / two processes")
+    row("round", "s an attempt, plain", *names)
+    row(*["---"] * 5)
+    found: list[tuple[float, ...]] = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        places = {name: stack.enter_context(connect(*kind, None)) for name, kind in {"w": (2, 1), "t": (1, 2)}.items()}
+        pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(2))
+        sources = str(folder / "sources")
+        expert(TASK, sources, episodes=10, seed=1, scheduler=_address(places["w"]))
+        halves = [range(attempts // 2), range(attempts // 2, attempts)]
+        for turn in range(rounds + 1):
+            outs = {name: str(folder / f"{name}{turn}") for name in places}
+            for name, client in places.items():
+                made = {"task": TASK, "attempts": attempts, "seed": turn, "unit": UNIT}
+                generate(sources, outs[name], **made, scheduler=_address(client))
+            alone = pool.map(plain, [(outs["w"], sources, half) for half in halves], chunksize=1)
+            if not turn:  # the first round makes the environments
+                continue
+            workers, threads = steady(outs["w"]), steady(outs["t"])
+            plain_rate = sum(len(half) / seconds for half, seconds in zip(halves, alone, strict=True))
+            added = sum(gone_by for gone_by, _, _ in workers) / sum(inside for _, inside, _ in workers) - 1
+            rates = [attempts_per_second(some) / plain_rate for some in (workers, threads)]
+            found.append((sum(alone) / attempts, added, *rates))
+            row(turn, *found[-1])
+    row("median", *(median([values[i] for values in found]) for i in range(4)))
+
+
+def _address(client) -> str:
+    return client.scheduler.address
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """Selection strategies that lose their worker, imported by workers through `preload`."""
 
 import os
+import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from trajloom.engine.select import MG_SelectionStrategy
 
 
 class CrashOnce(MG_SelectionStrategy):
-    """Ends the process the first time it is asked, and chooses the first source from then on."""
+    """Ends the process the first time it is asked, and chooses by the global generator from then on."""
 
     NAME = "crash_once"
 
@@ -16,18 +18,23 @@ class CrashOnce(MG_SelectionStrategy):
         if not Path(marker).exists():
             Path(marker).touch()
             os._exit(1)
-        return 0
+        time.sleep(0.01)  # the other threads would draw now, if they could
+        return random.randrange(len(src_subtask_datagen_infos))
 
 
-class LoseLeft(MG_SelectionStrategy):
-    """Ends the process, or never returns, where the object lies at y < `below`, until a file `healed` is there."""
+class Lose(MG_SelectionStrategy):
+    """Ends the process where the object lies at a y of `crash`, never returns at one of `hang`, until `healed` is."""
 
-    NAME = "lose_left"
+    NAME = "lose"
 
-    def select_source_demo(self, eef_pose, object_pose, src_subtask_datagen_infos, below, how, healed):
-        if object_pose[1, 3] < below and not Path(healed).exists():
-            if how == "crash":
+    def select_source_demo(self, eef_pose, object_pose, src_subtask_datagen_infos, crash, hang, healed):
+        if not Path(healed).exists():
+            if lies_at_one_of(crash, object_pose):
                 os._exit(1)
-            while how == "hang":
+            while lies_at_one_of(hang, object_pose):
                 time.sleep(0.1)
         return 0
+
+
+def lies_at_one_of(places: Sequence[float], object_pose) -> bool:
+    return any(abs(object_pose[1, 3] - y) < 1e-9 for y in places)

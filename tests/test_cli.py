@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from trajloom.cli.main import typer_app
 
@@ -26,9 +27,16 @@ def test_help_names_every_command_and_how_to_start():
 
 @pytest.mark.parametrize("command", [command.callback.__name__ for command in typer_app.registered_commands])
 def test_the_help_of_a_command_has_an_example(command):
-    told = trajloom(command, "--help")
-    assert told.returncode == 0
+    told = CliRunner(env={"COLUMNS": "200"}).invoke(typer_app, [command, "--help"])
+    assert told.exit_code == 0
     assert f"trajloom {command}" in told.stdout.split("Example")[1]
+
+
+@pytest.mark.parametrize("words", [("generate", "in", "out", "--task", "lift"), ("expert", "lift", "out")])
+def test_a_loop_that_is_not_there_says_which_there_are(words):
+    refused = CliRunner(env={"COLUMNS": "200"}).invoke(typer_app, [*words, "--loop", "warp"])
+    assert refused.exit_code == 2
+    assert "'fast', 'exact' or 'robosuite'" in refused.output
 
 
 def test_convert_there_and_back_is_equal(tmp_path):

@@ -71,6 +71,13 @@ def test_a_recipe_is_the_same_after_json_and_differs_by_every_setting():
     assert differences(recipe.to_json(), other.to_json()) == ["seed: 1 there, 2 asked for"]
 
 
+def test_a_run_that_does_not_say_how_its_steps_were_computed_is_another_run():
+    recipe = Recipe(kind="mimicgen", task="stack").to_json()
+    older = {key: value for key, value in recipe.items() if key != "loop"}
+    assert differences(older, recipe) == ["loop: not said there, 'fast' asked for"]
+    assert differences({**recipe, "versions": {"numpy": "1"}}, recipe, ignoring="versions") == []
+
+
 def test_units_cover_every_attempt_once():
     recipe = Recipe(kind="expert", task="lift", unit=4)
     assert [k for unit in range(3) for k in recipe.attempts_of(unit)] == list(range(12))

@@ -16,9 +16,11 @@ import pytest
 import trajloom as tl
 from trajloom.engine.generate import Settings
 from trajloom.engine.mimicgen import MG_TaskSpec
-from trajloom.errors import OutputExistsError, SettingsError, SourceError
+from trajloom.errors import OutputExistsError, SettingsError, SourceError, TrajloomWarning
 from trajloom.run import Summary, _settings, _spec_and_config, generate
+from trajloom.run.cluster import connect
 from trajloom.sim import tasks
+from trajloom.store import open_store
 from trajloom.task import TaskSpec
 
 pytestmark = [pytest.mark.sim, pytest.mark.cluster]
@@ -30,8 +32,16 @@ HUMAN = Path(__file__).parents[1] / "examples" / "data" / "robomimic_lift_ph10_l
 def workers_find_the_strategies_of_this_folder():
     """Worker processes inherit the environment."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         yield
+
+
+@pytest.fixture(scope="module")
+def two_threads():
+    """The address of a cluster of one worker with two threads, which the runs of this file share."""
+    with connect(workers=1, envs_per_worker=2, scheduler=None) as client:
+        assert client.scheduler is not None
+        yield client.scheduler.address
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +54,14 @@ def sources(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def reference(sources, tmp_path_factory) -> Path:
-    """Six attempts in units of two, made by one worker."""
+    """Six attempts in units of two, made by one worker with one thread."""
     out = tmp_path_factory.mktemp("run") / "one-worker"
     six(sources, out, workers=1)
     return out
 
 
 def six(sources: str, out: Path, **options) -> Summary:
-    return generate(sources, out, **{"task": "lift", "attempts": 6, "seed": 7, "unit": 2, "workers": 2, **options})
+    return generate(sources, out, **{"task": "lift", "attempts": 6, "seed": 7, "unit": 2, **options})
 
 
 def hashes(out: Path) -> dict[str, str]:
@@ -73,9 +83,19 @@ def lift_choosing_by(strategy: str, **kwargs) -> TaskSpec:
 
 
 def test_two_workers_make_the_bytes_of_one(sources, reference, tmp_path):
-    summary = six(sources, tmp_path / "out")
+    summary = six(sources, tmp_path / "out", workers=2)
     assert summary.attempts == 6
     assert hashes(tmp_path / "out") == hashes(reference)
+
+
+def test_two_threads_of_one_worker_make_the_bytes_of_one(sources, reference, two_threads, tmp_path):
+    out = tmp_path / "out"
+    six(sources, out, scheduler=two_threads)
+    assert hashes(out) == hashes(reference)
+    runs = [commit.run for commit in open_store(str(out)).commits]
+    assert len({run["worker"] for run in runs}) == 1
+    assert len({run["thread"] for run in runs}) == 2
+    assert all(min(run["seconds_per_attempt"]) > 0 for run in runs)  # none was made again after a crash
 
 
 def test_an_attempt_alone_equals_the_same_attempt_after_others(sources, reference):
@@ -94,18 +114,18 @@ def test_an_attempt_alone_equals_the_same_attempt_after_others(sources, referenc
     assert (rollout.columns["actions"] == stored["actions"]).all()
 
 
-def test_a_run_extends_to_the_bytes_of_a_longer_one(sources, reference, tmp_path):
+def test_a_run_extends_to_the_bytes_of_a_longer_one(sources, reference, two_threads, tmp_path):
     out = tmp_path / "out"
-    assert six(sources, out, attempts=3).attempts == 3
+    assert six(sources, out, attempts=3, scheduler=two_threads).attempts == 3
     visible = tl.read(out).attempts().collect()
     assert visible.height == 3
-    more = six(sources, out)
+    more = six(sources, out, scheduler=two_threads)
     assert more.attempts == 6
     assert more.new_attempts == 2
     assert hashes(out) == hashes(reference)
 
 
-def test_a_killed_run_is_readable_and_resumes_to_the_same_bytes(sources, reference, tmp_path):
+def test_a_killed_run_is_readable_and_resumes_to_the_same_bytes(sources, reference, two_threads, tmp_path):
     out = tmp_path / "out"
     code = (
         "from trajloom.run import generate\n"
@@ -121,7 +141,7 @@ def test_a_killed_run_is_readable_and_resumes_to_the_same_bytes(sources, referen
     made = tl.read(out).attempts().collect().height
     assert made >= 2
     asked = max(6, made)
-    six(sources, out, attempts=asked)
+    six(sources, out, attempts=asked, scheduler=two_threads)
     parts = {name: sha for name, sha in hashes(reference).items() if name.endswith(".parquet")}
     assert parts.items() <= hashes(out).items()
 
@@ -139,40 +159,52 @@ def test_an_interrupted_command_says_so_and_keeps_what_is_committed(sources, tmp
     assert tl.read(out).attempts().collect().height >= 2
 
 
-def test_a_worker_that_dies_costs_a_retry_and_nothing_else(sources, tmp_path):
+def test_a_worker_that_dies_costs_a_retry_and_nothing_else(sources, two_threads, tmp_path):
     spec = lift_choosing_by("crash_once", marker=str(tmp_path / "marker"))
-    crashing = six(sources, tmp_path / "crash", spec=spec, preload=["lossy_strategies"], attempts=2)
-    smooth = six(sources, tmp_path / "smooth", spec=spec, preload=["lossy_strategies"], attempts=2)
+    options = {"spec": spec, "preload": ["lossy_strategies"], "attempts": 4, "scheduler": two_threads}
+    crashing = six(sources, tmp_path / "crash", **options)
+    smooth = six(sources, tmp_path / "smooth", **options)
     assert crashing.successes == smooth.successes
     assert hashes(tmp_path / "crash") == hashes(tmp_path / "smooth")
 
 
-@pytest.mark.parametrize(("how", "reason", "hang_after"), [("crash", "crashed", 60.0), ("hang", "hung", 3.0)])
-def test_an_attempt_that_loses_its_worker_twice_is_a_failed_row_and_is_tried_again_later(
-    sources, reference, tmp_path, how, reason, hang_after
+def test_only_an_attempt_that_loses_its_worker_alone_is_a_failed_row_and_is_tried_again_later(
+    sources, reference, two_threads, tmp_path
 ):
+    """Units (0, 1) and (2, 3) run side by side; 0 crashes and 3 hangs, which ends 1 and 2 as well."""
     out, healed = tmp_path / "out", tmp_path / "healed"
-    places = [tl.read(reference).episode(k)["datagen_info"]["object_poses"]["cube"][0, 1, 3] for k in (0, 1)]
-    spec = lift_choosing_by("lose_left", below=float(sum(places) / 2), how=how, healed=str(healed))
-    options = {"spec": spec, "preload": ["lossy_strategies"], "attempts": 2, "workers": 1, "hang_after": hang_after}
+    starts = [tl.read(reference).episode(k)["datagen_info"]["object_poses"]["cube"][0] for k in (0, 3)]
+    first, last = (float(cube_in_world[1, 3]) for cube_in_world in starts)
+    spec = lift_choosing_by("lose", crash=[first], hang=[last], healed=str(healed))
+    options = {"spec": spec, "preload": ["lossy_strategies"], "attempts": 4, "scheduler": two_threads, "hang_after": 2}
 
     six(sources, out, **options)
-    rows = tl.read(out).attempts().select("attempt", "success", "reason").collect()
-    lost = int(places[1] < places[0])
-    assert rows.filter(pl.col("reason") == reason).rows() == [(lost, False, reason)]
-
+    lost = tl.read(out).attempts().select("reason", "success").collect().rows()
+    assert [reason for reason, _ in lost] == ["crashed", None, None, "hung"]
+    assert [success for _, success in lost] == [False, True, True, False]
     assert not Path(f"{out}.scratch").exists()
 
-    if how == "crash":  # the next resume is the same for both
-        healed.touch()
-        again = six(sources, out, **options)
-        assert again.successes == 2
-        assert tl.read(out).attempts().collect()["reason"].to_list() == [None, None]
+    healed.touch()
+    assert six(sources, out, **options).successes == 4
+    six(sources, tmp_path / "smooth", **options)
+    assert hashes(out) == hashes(tmp_path / "smooth")
+
+
+def test_a_robot_that_the_compiled_loop_does_not_know_is_told_of_once_by_the_client(sources, two_threads, tmp_path):
+    with pytest.warns(TrajloomWarning, match="XArm7Gripper") as said:
+        made = six(sources, tmp_path / "out", robot="XArm7", attempts=4, scheduler=two_threads)
+    assert made.attempts == 4
+    assert len(said) == 1
+
+
+def test_threads_are_for_the_local_cluster_to_start(sources, tmp_path):
+    with pytest.raises(SettingsError, match="dask worker --nthreads"):
+        six(sources, tmp_path / "out", scheduler="tcp://10.0.0.1:8786", envs_per_worker=2)
 
 
 def test_other_settings_into_the_same_output_are_refused_with_the_difference(sources, reference):
-    with pytest.raises(SettingsError, match=r"seed: 7 there, 8 asked for"):
-        six(sources, reference, seed=8)
+    with pytest.raises(SettingsError, match=r"loop: 'fast' there, 'exact' asked for; seed: 7 there, 8 asked for"):
+        six(sources, reference, seed=8, loop="exact")
 
 
 def test_an_output_that_is_something_else_is_left_alone(sources, tmp_path):

@@ -2,12 +2,16 @@
 
 import hashlib
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
 Key = int | str
+
+process_state = threading.RLock()
+"""Held by the thread that uses what a process has once: the global generators, Python's list of warning filters."""
 
 
 def rng_for(seed: int, *key: Key) -> np.random.Generator:
@@ -34,17 +38,19 @@ def _plain(part: Key) -> Key:
 def seeded_globals(rng: np.random.Generator) -> Iterator[None]:
     """Seed the global `random` and `np.random` from `rng` while foreign code runs, and put them back afterwards.
 
-    One draw of 32 bits is taken from `rng`, whether the code inside draws or not.
+    One draw of 32 bits is taken from `rng`, whether the code inside draws or not. Foreign code of several threads runs
+    one after the other: no other way keeps one from drawing out of the other's stream.
     """
     seed = int(rng.integers(2**32))
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  the global stream is what foreign code draws from
-    try:
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
+    with process_state:
+        python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002  the global stream is what foreign code draws from
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
 
 
 def rng_from_globals() -> np.random.Generator:

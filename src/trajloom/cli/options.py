@@ -1,8 +1,11 @@
 """Options that several commands have, declared once."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from trajloom.sim.loop import Kind
 
 Task = Annotated[str, typer.Option(help="lift, stack, stack_three, square, pick_place or door.")]
 Variant = Annotated[str, typer.Option(help="Where objects start: D0, D1, ... as in the MimicGen paper.")]
@@ -14,7 +17,23 @@ Gripper = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Decides every draw: the same seed gives the same bytes.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one for each core.")]
+Loop = Annotated[
+    str,
+    typer.Option(
+        help="How control steps are computed: 'fast' is compiled; 'exact' too, with robosuite's own arithmetic, "
+        "a little slower; 'robosuite' is its own Python, about ten times slower. An output keeps to one of them."
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes; by default as many as give every core one environment.")
+]
+EnvsPerWorker = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Environments in each process, a thread each; by default one. More save memory; the bytes are equal.",
+    ),
+]
 Scheduler = Annotated[str | None, typer.Option(help="Work on this Dask cluster instead (tcp://host:port).")]
 Scratch = Annotated[str | None, typer.Option(help="Folder or URL that this machine and all workers share.")]
 KeepFailed = Annotated[bool, typer.Option("--keep-failed", help="Keep the steps of failed attempts too.")]
@@ -29,6 +48,13 @@ def on_error(word: str) -> Literal["raise", "skip"]:
     """The option `--on-error`, checked."""
     if word not in ("raise", "skip"):
         raise typer.BadParameter(f"--on-error must be 'raise' or 'skip', got {word!r}")
+    return word
+
+
+def loop(word: str) -> "Kind":
+    """The option `--loop`, checked."""
+    if word not in ("fast", "exact", "robosuite"):
+        raise typer.BadParameter(f"--loop must be 'fast', 'exact' or 'robosuite', got {word!r}")
     return word
 
 

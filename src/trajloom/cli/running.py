@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from trajloom.run.drive import OnProgress, Progress
 
 
+_STARTING = "starting workers; the first time ever this compiles the control loop, for half a minute"
+
+
 @contextmanager
 def run_bar(words: str, successes: int | None, attempts: int | None) -> Iterator["OnProgress"]:
     """A bar that counts what was asked for and shows the success rate so far."""
     with console.bar() as bar:
-        task = bar.add_task(words, total=successes or attempts, more="starting workers")
+        task = bar.add_task(words, total=successes or attempts, more=_STARTING)
 
         def show(now: "Progress") -> None:
             done = now.attempts if successes is None else now.successes

@@ -6,11 +6,14 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
 from trajloom.errors import SettingsError
+
+if TYPE_CHECKING:
+    from trajloom.sim.loop import Kind
 
 RETRIED = ("crashed", "hung")
 """Reasons that are no function of the seed: these attempts are tried again at the next resume."""
@@ -27,6 +30,8 @@ class Recipe:
     gripper: str | None = None
     """None is the robot's usual gripper."""
     control_hz: float = 20.0
+    loop: "Kind" = "fast"
+    """How control steps are computed."""
     seed: int = 0
     keep_failed: bool = False
     """Whether the steps of failed attempts are kept too; their rows in `attempts` always are."""
@@ -64,7 +69,7 @@ class Recipe:
 def versions() -> dict[str, str]:
     """Versions of what decides the bits of a run."""
     found = {}
-    for name in ("trajloom", "robosuite", "mujoco", "numpy"):
+    for name in ("trajloom", "robosuite", "mujoco", "numpy", "numba"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -78,9 +83,12 @@ def made_by() -> dict[str, str]:
     return {**versions(), **more, "pyarrow": pa.__version__}
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Where two recipes differ, in words."""
-    keys = sorted(set(old) | set(new))
-    return [
-        f"{key}: {old.get(key)!r} there, {new.get(key)!r} asked for" for key in keys if old.get(key) != new.get(key)
-    ]
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], ignoring: str = "") -> list[str]:
+    """Where two recipes differ, in words, apart from one key."""
+
+    def said(recipe: Mapping[str, Any], key: str) -> str:
+        return repr(recipe[key]) if key in recipe else "not said"
+
+    keys = sorted((set(old) | set(new)) - {ignoring})
+    differ = [key for key in keys if (key in old) != (key in new) or old.get(key) != new.get(key)]
+    return [f"{key}: {said(old, key)} there, {said(new, key)} asked for" for key in differ]

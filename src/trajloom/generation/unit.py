@@ -1,21 +1,23 @@
 """One unit of a run: its attempts, and the rows that they become."""
 
 import re
+import threading
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from trajloom.engine import generate as engine
 from trajloom.engine.segments import Sources
-from trajloom.errors import TrajloomError
+from trajloom.errors import TrajloomError, TrajloomWarning
 from trajloom.generation.recipe import Recipe, made_by
 from trajloom.rollout import Recorder, Rollout
 from trajloom.schema import ATTEMPTS, ELEMENT_TYPES, Column, Header, is_own_step, stored_name
-from trajloom.seeding import rng_for
+from trajloom.seeding import process_state, rng_for
 from trajloom.store import PartWriter
 from trajloom.tables import choices_array, episodes_table, steps_batch
 from trajloom.task import TaskSpec
@@ -24,17 +26,51 @@ if TYPE_CHECKING:
     from trajloom.sim.scene import RobosuiteScene
 
 
-@lru_cache(maxsize=2)
-def scene_of(task: str, variant: str, robot: str, gripper: str | None, control_hz: float) -> "RobosuiteScene":
-    """The environment of this process with these settings, made once."""
+class _Made(NamedTuple):
+    scene: "RobosuiteScene"
+    notes: tuple[str, ...]
+
+
+class _Scenes(threading.local):
+    """The scenes of one thread, which alone uses them; the last two are kept."""
+
+    def __init__(self) -> None:
+        self.of = lru_cache(maxsize=2)(_make_scene)
+
+
+def _make_scene(**settings: Any) -> _Made:
+    """A scene, and what making it warned of: warnings of a worker are read by nobody, so the client says them."""
     from trajloom.sim.scene import make_scene
 
-    return make_scene(task=task, variant=variant, robot=robot, gripper=gripper, control_hz=control_hz)
+    # robosuite draws from the global generators while it builds, and warnings are caught for the whole process
+    with process_state, warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", TrajloomWarning)
+        scene = make_scene(**settings)
+    return _Made(scene, tuple(str(one.message) for one in said if issubclass(one.category, TrajloomWarning)))
+
+
+_scenes = _Scenes()
+
+
+def _made_for(recipe: Recipe) -> _Made:
+    return _scenes.of(
+        task=recipe.task,
+        variant=recipe.variant,
+        robot=recipe.robot,
+        gripper=recipe.gripper,
+        control_hz=recipe.control_hz,
+        loop=recipe.loop,
+    )
 
 
 def scene_for(recipe: Recipe) -> "RobosuiteScene":
-    """The environment that a recipe needs."""
-    return scene_of(recipe.task, recipe.variant, recipe.robot, recipe.gripper, recipe.control_hz)
+    """The environment that a recipe needs: made once in each thread, and used by no other."""
+    return _made_for(recipe).scene
+
+
+def notes_on(recipe: Recipe) -> tuple[str, ...]:
+    """What making this thread's environment for a recipe warned of."""
+    return _made_for(recipe).notes
 
 
 def attempt(recipe: Recipe, number: int, sources: Sources | None) -> Rollout:
@@ -57,7 +93,7 @@ def attempt(recipe: Recipe, number: int, sources: Sources | None) -> Rollout:
 
 
 def lost(reason: str) -> Rollout:
-    """An attempt whose process crashed or hung, twice."""
+    """An attempt whose process crashed or hung, again, while it ran alone."""
     return Rollout(success=False, columns={}, reason=reason)
 
 

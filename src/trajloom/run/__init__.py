@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from trajloom import dataset as datasets
 from trajloom.engine import generate as engine
@@ -17,6 +17,9 @@ from trajloom.run.drive import OnProgress
 from trajloom.run.execute import Summary, Workplace, execute
 from trajloom.task import TaskSpec
 
+if TYPE_CHECKING:
+    from trajloom.sim.loop import Kind
+
 
 def generate(
     source: str | Path,
@@ -26,10 +29,12 @@ def generate(
     variant: str = "D0",
     robot: str = "Panda",
     gripper: str | None = None,
+    loop: "Kind" = "fast",
     successes: int | None = None,
     attempts: int | None = None,
     seed: int = 0,
     workers: int | None = None,
+    envs_per_worker: int | None = None,
     scheduler: str | None = None,
     scratch: str | None = None,
     keep_failed: bool = False,
@@ -58,10 +63,13 @@ def generate(
         task: Name of the task, such as "stack".
         variant: Where objects start, such as "D1".
         robot, gripper: robosuite's names; no gripper is the robot's usual one.
+        loop: How control steps are computed: "fast" is compiled; "exact" too, with robosuite's own arithmetic, at about
+            twice the cost of control; "robosuite" is its own Python. Results differ in the last digits.
         successes: Go on until there are this many; or
         attempts: make exactly this many attempts.
         seed: Decides every draw.
-        workers: Processes of the local cluster; by default one for each core.
+        workers: Processes of the local cluster; by default as many as give every core one environment.
+        envs_per_worker: Environments in each process, on threads; by default one. Saves memory and start-up.
         scheduler: Address of a Dask scheduler to use instead.
         scratch: Folder or URL shared by client and workers; by default beside `out`.
         keep_failed: Also keep the steps of failed attempts.
@@ -104,6 +112,7 @@ def generate(
         variant=variant,
         robot=robot,
         gripper=gripper,
+        loop=loop,
         seed=seed,
         keep_failed=keep_failed,
         unit=unit,
@@ -112,7 +121,14 @@ def generate(
         sources=(identity(demos),),
     )
     goal = Goal(successes=successes, attempts=attempts, max_attempts=max_attempts, min_success_rate=min_success_rate)
-    workplace = Workplace(workers=workers, scheduler=scheduler, scratch=scratch, hang_after=hang_after, preload=preload)
+    workplace = Workplace(
+        workers=workers,
+        envs_per_worker=envs_per_worker,
+        scheduler=scheduler,
+        scratch=scratch,
+        hang_after=hang_after,
+        preload=preload,
+    )
     return execute(recipe, demos, str(out), goal, workplace, on_progress)
 
 
@@ -124,8 +140,10 @@ def expert(
     variant: str = "D0",
     robot: str = "Panda",
     gripper: str | None = None,
+    loop: "Kind" = "fast",
     seed: int = 0,
     workers: int | None = None,
+    envs_per_worker: int | None = None,
     scheduler: str | None = None,
     scratch: str | None = None,
     keep_failed: bool = False,
@@ -149,12 +167,15 @@ def expert(
         variant=variant,
         robot=robot,
         gripper=gripper,
+        loop=loop,
         seed=seed,
         keep_failed=keep_failed,
         unit=unit,
     )
     goal = Goal(successes=episodes, max_attempts=max_attempts)
-    workplace = Workplace(workers=workers, scheduler=scheduler, scratch=scratch, hang_after=hang_after)
+    workplace = Workplace(
+        workers=workers, envs_per_worker=envs_per_worker, scheduler=scheduler, scratch=scratch, hang_after=hang_after
+    )
     return execute(recipe, [], str(out), goal, workplace, on_progress)
 
 

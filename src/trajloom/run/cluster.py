@@ -10,7 +10,7 @@ from dask import config
 from distributed import Client, LocalCluster
 
 from trajloom.errors import RunError
-from trajloom.run.worker import PROBE, check_worker
+from trajloom.generation.worker import PROBE, check_worker
 
 LOCAL = {
     # a worker that dies costs its unit a retry, attempt by attempt, which `drive` does
@@ -30,6 +30,8 @@ LOCAL = {
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        # nothing is drawn there, and looking for a window system takes MuJoCo longer than the rest of its import
+        "MUJOCO_GL": "off",
     },
 }
 
@@ -40,8 +42,14 @@ def cores() -> int:
 
 
 @contextmanager
-def connect(workers: int | None, scheduler: str | None) -> Iterator[Client]:
-    """A client of the user's cluster, or of a local one of `workers` processes that lives as long as the run."""
+def connect(workers: int | None, envs_per_worker: int, scheduler: str | None) -> Iterator[Client]:
+    """A client of the user's cluster, or of a local one that lives as long as the run.
+
+    Args:
+        workers: Processes of the local cluster; None is as many as give every core one thread.
+        envs_per_worker: Threads of each, with an environment of their own.
+        scheduler: Address of the user's cluster, whose workers are used as they are.
+    """
     if scheduler is not None:
         with Client(scheduler, set_as_default=False) as client:
             yield client
@@ -49,8 +57,8 @@ def connect(workers: int | None, scheduler: str | None) -> Iterator[Client]:
     with (
         config.set(LOCAL),
         LocalCluster(
-            n_workers=workers or cores(),
-            threads_per_worker=1,
+            n_workers=workers or max(1, cores() // envs_per_worker),
+            threads_per_worker=envs_per_worker,
             processes=True,
             # a worker that the system kills for its memory is retried like any that dies; Dask's watch costs more
             memory_limit=None,

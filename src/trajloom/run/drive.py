@@ -1,6 +1,7 @@
 """Drive a run to its goal: submit units, follow their outcomes, survive workers that die, stop on a prefix."""
 
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,11 +12,11 @@ import fsspec
 from distributed import Client, Future, wait
 from distributed.scheduler import KilledWorker
 
-from trajloom.errors import RunError
+from trajloom.errors import RunError, TrajloomWarning
 from trajloom.generation.goal import Goal
 from trajloom.generation.unit import lost
+from trajloom.generation.worker import Job, Report, hung_marker, run_attempt, run_unit
 from trajloom.rollout import Rollout
-from trajloom.run.worker import Job, Report, hung_marker, run_attempt, run_unit
 from trajloom.store import Commit
 
 PATIENCE = 120.0
@@ -86,6 +87,10 @@ class Driver:
     def __init__(self, client: Client, job: Job, goal: Goal, ledger: Ledger, on_progress: OnProgress | None = None):
         self.client, self.job, self.goal, self.ledger, self.on_progress = client, job, goal, ledger, on_progress
         self.pending: dict[Future, int] = {}
+        self.suspects: list[int] = []
+        """Units whose worker was lost: one of their attempts did it, or one that ran beside them."""
+        self.notes: set[str] = set()
+        """What the user was told of."""
         self.simulated_steps = 0
         self._numbers = count()
 
@@ -96,18 +101,27 @@ class Driver:
                 end = self.goal.end(self.ledger.prefix())
                 if end is not None and not self._retries_before(end):
                     return end
-                self._submit()
-                self._collect()
+                self._advance()
         finally:
             self.client.cancel(list(self.pending), force=True)
+
+    def _advance(self) -> None:
+        """Let units be made; where a worker was lost, first find out which attempt did it, with nothing else about."""
+        if not self.suspects:
+            self._submit()
+        if self.pending:
+            self._collect()
+        else:
+            self._enter(self._recover(self.suspects.pop(0)))
 
     def _retries_before(self, end: int) -> bool:
         return any(number * self.ledger.unit < end for number in self.ledger.retry)
 
     def _submit(self) -> None:
-        """Keep every worker busy with a unit that is likely to be needed."""
-        workers = max(1, self._workers())
-        while len(self.pending) < workers:
+        """Keep every thread of every worker busy with a unit that is likely to be needed."""
+        threads = max(1, sum(self._threads().values()))
+        # some wait at the scheduler: a thread that is done gets the next one without asking this client
+        while len(self.pending) < threads + max(1, threads // 4):
             number = self._next()
             if self.pending and not self._worth_starting(number):
                 return
@@ -133,12 +147,12 @@ class Driver:
         return self.client.submit(function, self.job, *args, key=f"{key}-{next(self._numbers)}", pure=False)
 
     def _collect(self) -> None:
-        """Wait for a unit and enter it into the ledger."""
+        """Wait for a unit and enter it into the ledger, or among the suspects where its worker was lost."""
         for future in self._first_done(self.pending):
             number = self.pending.pop(future)
             error = future.exception() if future.status == "error" else None
             if isinstance(error, KilledWorker):
-                self._enter(self._recover(number))
+                self.suspects.append(number)
             elif error is not None:
                 raise error  # pyright: ignore
             elif future.status == "finished":
@@ -148,26 +162,31 @@ class Driver:
     def _enter(self, report: Report) -> None:
         self.ledger.add(report)
         self.simulated_steps += sum(report.steps)
+        for note in sorted(set(report.notes) - self.notes):
+            self.notes.add(note)
+            warnings.warn(note, TrajloomWarning, stacklevel=2)
         if self.on_progress is not None:
             done = self.ledger.prefix()
             progress = Progress(successes=sum(done), attempts=len(done), steps=self.simulated_steps, goal=self.goal)
             self.on_progress(progress)
 
     def _recover(self, number: int) -> Report:
-        """Make a unit attempt by attempt after its worker was lost, and commit it."""
+        """Make a unit attempt by attempt, and commit it: it may have been, if its worker was lost right after that."""
         given = {k: self._alone(k) for k in self.job.recipe.attempts_of(number)}
-        replace = number in self.ledger.retry
-        return self._result(self._start(run_unit, number, given, replace, key=f"unit-{number}"))
+        return self._result(self._start(run_unit, number, given, True, key=f"unit-{number}"))
 
     def _alone(self, attempt: int) -> Rollout:
-        """One attempt in a task of its own, twice if need be; lost where the worker dies both times."""
+        """One attempt while nothing else runs; lost where it hangs, or where the worker dies twice."""
+        fs, marker = fsspec.core.url_to_fs(hung_marker(self.job, attempt))
+        if fs.exists(marker):  # it may have waited for one that hung
+            fs.rm(marker)
         for _ in range(2):
             try:
                 return self._result(self._start(run_attempt, attempt, key=f"attempt-{attempt}"))[0]
             except KilledWorker:
-                continue
-        fs, marker = fsspec.core.url_to_fs(hung_marker(self.job, attempt))
-        return lost("hung" if fs.exists(marker) else "crashed")
+                if fs.exists(marker):
+                    return lost("hung")
+        return lost("crashed")
 
     def _result(self, future: Future) -> Any:
         self._first_done([future])
@@ -179,12 +198,13 @@ class Driver:
         while True:
             with suppress(TimeoutError), self.client.as_current():
                 return wait(list(futures), timeout=PATIENCE / 10, return_when="FIRST_COMPLETED").done
-            if self._workers():
+            if self._threads():
                 alone_since = None
             elif alone_since is None:
                 alone_since = time.monotonic()
             elif time.monotonic() - alone_since > PATIENCE:
                 raise RunError(f"no worker is left, and none came back in {PATIENCE:.0f} s; what was committed is kept")
 
-    def _workers(self) -> int:
-        return len(self.client.nthreads())  # pyright: ignore
+    def _threads(self) -> dict[str, int]:
+        """Address of a worker -> its threads."""
+        return self.client.nthreads()  # pyright: ignore

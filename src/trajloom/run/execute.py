@@ -15,9 +15,9 @@ from trajloom.errors import OutputExistsError, SettingsError
 from trajloom.generation.goal import Goal
 from trajloom.generation.recipe import Recipe, differences
 from trajloom.generation.unit import probe
+from trajloom.generation.worker import PROBE, Job, freeze_sources, hung_marker
 from trajloom.run.cluster import check_workers, connect
 from trajloom.run.drive import Driver, Ledger, OnProgress
-from trajloom.run.worker import PROBE, Job, freeze_sources, hung_marker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,9 @@ class Workplace:
     """Where a run works; nothing of it changes a byte of what comes out."""
 
     workers: int | None = None
-    """Processes of the local cluster; None is one for each core."""
+    """Processes of the local cluster; None is as many as give every core one environment."""
+    envs_per_worker: int | None = None
+    """Environments in each process of the local cluster, a thread each; None is one."""
     scheduler: str | None = None
     """Address of a Dask scheduler to use instead."""
     scratch: str | None = None
@@ -34,6 +36,15 @@ class Workplace:
     """Seconds after which an attempt counts as hung."""
     preload: Sequence[str] = ()
     """Modules that every worker imports first."""
+
+    def __post_init__(self) -> None:
+        if self.envs_per_worker is not None and self.envs_per_worker < 1:
+            raise SettingsError(f"envs_per_worker must be >= 1, got {self.envs_per_worker}")
+        if self.scheduler is not None and self.envs_per_worker is not None:
+            raise SettingsError(
+                "envs_per_worker is for the local cluster; on one of your own every thread of a worker has an "
+                "environment: start its workers with `dask worker --nthreads N`"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +79,11 @@ def execute(
     Its end is entered into the header also when it is interrupted.
     """
     out = _anywhere(out)
-    with connect(workplace.workers, workplace.scheduler) as client:
+    _refuse_what_is_not_ours(out, recipe)
+    with connect(workplace.workers, workplace.envs_per_worker or 1, workplace.scheduler) as client:
         start = time.perf_counter()
         scratch = _anywhere(workplace.scratch or f"{out.rstrip('/')}.scratch").rstrip("/")
-        recipe = replace(recipe, versions=_set_up(out, client, scratch))
+        recipe = replace(recipe, versions=check_workers(client, scratch))
         job = Job(
             recipe=recipe, out=out, scratch=scratch, hang_after=workplace.hang_after, preload=tuple(workplace.preload)
         )
@@ -105,12 +117,22 @@ def _anywhere(path: str) -> str:
     return path if "://" in path else os.path.abspath(path)
 
 
-def _set_up(out: str, client: Client, scratch: str) -> dict[str, str]:
-    """Refuse an output that is something else before anything is written; then check the workers."""
+def _refuse_what_is_not_ours(out: str, recipe: Recipe, ignoring: str = "versions") -> None:
+    """Refuse an output that is something else or another run, before a worker starts and anything is written.
+
+    Which versions the workers have is not known then; once it is, nothing of the recipe is ignored.
+    """
     fs, folder = fsspec.core.url_to_fs(out)
-    if fs.exists(folder) and not store.is_store(out) and (fs.isfile(folder) or fs.ls(folder)):
-        raise OutputExistsError(f"{out} is there already and is no dataset of ours; nothing was written")
-    return check_workers(client, scratch)
+    if not store.is_store(out):
+        if fs.exists(folder) and (fs.isfile(folder) or fs.ls(folder)):
+            raise OutputExistsError(f"{out} is there already and is no dataset of ours; nothing was written")
+        return
+    old = (store.read_header(out).generation or {}).get("recipe")
+    if old is None:
+        raise OutputExistsError(f"{out} holds a dataset that was not generated; nothing was written")
+    found = differences(old, recipe.to_json(), ignoring)
+    if found:
+        raise SettingsError(f"{out} holds another run; {'; '.join(found)}")
 
 
 def _open(client: Client, job: Job) -> Ledger:
@@ -119,13 +141,7 @@ def _open(client: Client, job: Job) -> Ledger:
         header = client.submit(probe, job.recipe, pure=False).result()
         store.create(job.out, header)
         return Ledger(unit=job.recipe.unit)
-    header = store.read_header(job.out)
-    old = (header.generation or {}).get("recipe")
-    if old is None:
-        raise OutputExistsError(f"{job.out} holds a dataset that was not generated; nothing was written")
-    new = job.recipe.to_json()
-    if old != new:
-        raise SettingsError(f"{job.out} holds another run; {'; '.join(differences(old, new))}")
+    _refuse_what_is_not_ours(job.out, job.recipe, ignoring="")
     return Ledger.from_commits(job.recipe.unit, store.resume(job.out).commits())
 
 

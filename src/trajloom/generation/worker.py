@@ -1,4 +1,7 @@
-"""What a worker process does: make its environment once, run the attempts of a unit, write them as a part."""
+"""What a worker process does, in one thread or several: run the attempts of a unit and write them as a part.
+
+It imports no Dask and no Polars: a worker starts the sooner.
+"""
 
 import io
 import os
@@ -53,7 +56,8 @@ class Report:
     unit: int
     outcomes: list[bool]
     steps: list[int]
-    seconds: list[float]
+    notes: tuple[str, ...] = ()
+    """What the client is to warn the user of, once."""
 
 
 # ---- sources, frozen once by the client, read once by each process ----------------------------------------------
@@ -86,19 +90,21 @@ def thaw_sources(path: str) -> list[SourceDemo]:
 
 
 _sources: dict[str, Sources] = {}
+_sources_lock = threading.Lock()
 
 
 def sources_of(job: Job) -> Sources | None:
-    """The stacked segments of the run's sources, made once in this process."""
+    """The stacked segments of the run's sources, made once in this process; its threads share them and only read."""
     recipe = job.recipe
     if recipe.kind == "expert":
         return None
-    if recipe.id not in _sources:
-        assert recipe.spec is not None
-        _sources.clear()
-        demos = thaw_sources(job.sources_file)
-        _sources[recipe.id] = Sources.from_demos(demos, TaskSpec.from_json(recipe.spec))
-    return _sources[recipe.id]
+    with _sources_lock:
+        if recipe.id not in _sources:
+            assert recipe.spec is not None
+            _sources.clear()
+            demos = thaw_sources(job.sources_file)
+            _sources[recipe.id] = Sources.from_demos(demos, TaskSpec.from_json(recipe.spec))
+        return _sources[recipe.id]
 
 
 # ---- tasks -----------------------------------------------------------------------------------------------------
@@ -121,7 +127,7 @@ def run_attempt(job: Job, number: int) -> tuple[Rollout, float]:
     """One attempt, alone, and the seconds that it took."""
     for module in job.preload:
         import_module(module)
-    sources, _ = sources_of(job), unit.scene_for(job.recipe)  # made here once, and not on the attempt's time
+    sources, _ = sources_of(job), unit.scene_for(job.recipe)  # made once, and not on the attempt's time
     start = time.perf_counter()
     with watched(job, number):
         rollout = unit.attempt(job.recipe, number, sources)
@@ -149,11 +155,12 @@ def run_unit(job: Job, number: int, given: Mapping[int, Rollout] | None = None, 
         unit=number,
         outcomes=[rollouts[k].success for k in job.recipe.attempts_of(number)],
         steps=[rollouts[k].length for k in job.recipe.attempts_of(number)],
-        seconds=seconds,
+        notes=() if given else unit.notes_on(job.recipe),
     )
     assert job.header is not None
     run = {
         "worker": os.getpid(),
+        "thread": threading.get_native_id(),
         "host": socket.gethostname(),
         "started": started,
         "seconds_per_attempt": [round(s, 4) for s in seconds],
@@ -184,7 +191,10 @@ def hung_marker(job: Job, number: int) -> str:
 
 @contextmanager
 def watched(job: Job, number: int) -> Iterator[None]:
-    """End this process when an attempt takes longer than it may: nothing else stops a loop in compiled code."""
+    """End this process when an attempt takes longer than it may: nothing else stops a loop in compiled code.
+
+    It takes the attempts of the process's other threads with it; the client has those made again.
+    """
     done = threading.Event()
 
     def watch() -> None:
