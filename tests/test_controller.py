@@ -10,7 +10,7 @@ from trajloom.errors import ShapeError
 from trajloom.poses import axis_angle_from_rotation, make, rotation_angle, rotation_from_axis_angle
 
 controller = pytest.importorskip("trajloom.sim.controller", reason="needs trajloom[sim]", exc_type=ImportError)
-steps = pytest.importorskip("trajloom.sim.steps", reason="needs trajloom[sim]", exc_type=ImportError)
+eef_actions = pytest.importorskip("trajloom.sim.eef_actions", reason="needs trajloom[sim]", exc_type=ImportError)
 
 STEP = np.array([0.05, 0.05, 0.05, 0.5, 0.5, 0.5])
 SCALE = controller.ActionScale(STEP, np.eye(3))
@@ -66,14 +66,14 @@ def test_one_unit_along_x_is_five_centimetres_and_half_a_radian():
 @given(vectors)
 def test_the_fast_rotation_vectors_are_those_of_poses(vector):
     rotation = rotation_from_axis_angle(vector)
-    np.testing.assert_allclose(steps.rotation(vector), rotation, atol=1e-12)
-    np.testing.assert_allclose(steps.rotation_vector(rotation), axis_angle_from_rotation(rotation), atol=1e-7)
+    np.testing.assert_allclose(eef_actions.rotation(vector), rotation, atol=1e-12)
+    np.testing.assert_allclose(eef_actions.rotation_vector(rotation), axis_angle_from_rotation(rotation), atol=1e-7)
 
 
 @given(st.sampled_from(np.eye(3).tolist()), st.floats(0, 1e-3))
 def test_rotation_vectors_are_right_up_to_half_a_turn(axis, missing):
     vector = (np.pi - missing) * np.array(axis)
-    found = steps.rotation_vector(rotation_from_axis_angle(vector))
+    found = eef_actions.rotation_vector(rotation_from_axis_angle(vector))
     np.testing.assert_allclose(np.abs(found), vector, atol=1e-7)
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trajloom.errors import ShapeError, TrajloomWarning, UnknownNameError
+from trajloom.errors import SettingsError, ShapeError, TrajloomWarning, UnknownNameError
 
 pytest.importorskip("robosuite", reason="needs trajloom[sim]", exc_type=ImportError)
 
 import mujoco
 
+from trajloom.rollout import Recorder
 from trajloom.sim import backend, loop, native, repairs, tasks
 from trajloom.sim.loop import RobosuiteLoop, make_loop
 from trajloom.sim.scene import make_scene
@@ -253,3 +254,15 @@ def test_the_pads_of_an_xarm7_are_in_its_model():
 def test_a_robot_of_another_kind_is_refused():
     with pytest.raises(UnknownNameError, match="no robot named 'Baxter'; there are: IIWA, Jaco, Kinova3, Panda"):
         backend.make_env(LIFT, "Baxter", None, 20)
+
+
+def test_an_arm_whose_actions_ask_for_no_poses_is_recorded_without_targets():
+    scene = make_scene("lift", controller="JOINT_POSITION", loop="robosuite")
+    scene.reset(np.random.default_rng(0))
+    recorder = Recorder(scene)
+    recorder.step(np.zeros(scene.action_dim))
+    columns = recorder.columns()
+    assert "datagen_info/target_pose" not in columns
+    assert columns["datagen_info/gripper_action"].shape == (1, 1)
+    with pytest.raises(SettingsError, match="JOINT_POSITION takes no steps of the end effector"):
+        scene.target_pose_to_action(scene.eef_pose())

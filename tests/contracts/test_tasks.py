@@ -260,7 +260,7 @@ def test_a_task_may_have_frames_that_are_no_bodys():
 
     scene, task = scene_of("stack"), Raised()
     scene.reset(rng(0))
-    readings = Readings(task, scene.world, Observation(scene.env, scene.world), scene._scale, scene.action_dim)
+    readings = Readings(task, scene.world, Observation(scene.env, scene.world), scene._scale, 6, scene.action_dim)
     columns = readings.columns_of([readings.reading(np.zeros(7))])
     same({key: columns[f"datagen_info/object_poses/{key}"][0] for key in task.frames}, task.object_poses(scene.world))
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trajloom.errors import SettingsError, ShapeError
 from trajloom.poses import Poses
-from trajloom.sim import backend, steps
+from trajloom.sim import backend, eef_actions
 
 Vector = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ class ActionScale:
         target = np.ascontiguousarray(target_in_world, dtype=np.float64)
         if target.shape != (4, 4):
             raise ShapeError(f"target_in_world must have shape (4, 4), got {np.shape(target_in_world)}")
-        return steps.action_towards(eef_in_world, target, self.base_in_world, self.step)
+        return eef_actions.action_towards(eef_in_world, target, self.base_in_world, self.step)
 
     def action_to_target(self, eef_in_world: Poses, action: Vector) -> Poses:
         """The pose (4, 4) in the world that an action (6,) or (3,), clipped as the controller clips it, asks for.
@@ -59,7 +59,7 @@ class ActionScale:
         asked = np.ascontiguousarray(action, dtype=np.float64)
         if asked.shape != self.step.shape:
             raise ShapeError(f"an arm's action must have shape {self.step.shape}, got {asked.shape}")
-        return steps.pose_asked(eef_in_world, asked, self.base_in_world, self.step)
+        return eef_actions.pose_asked(eef_in_world, asked, self.base_in_world, self.step)
 
 
 def action_scale(env: Any) -> ActionScale:
@@ -69,7 +69,7 @@ def action_scale(env: Any) -> ActionScale:
         SettingsError: The arm's controller takes no steps of the end effector, in [-1, 1], with fixed gains.
     """
     arm = env.robots[0].part_controllers[backend.ARM]
-    if not _takes_steps(arm):
+    if not asks_for_poses(env):
         raise SettingsError(
             f"{arm.name} takes no steps of the end effector in [-1, 1] with fixed gains, so no action asks for a pose; "
             "OSC_POSE and OSC_POSITION with robosuite's ranges do"
@@ -81,7 +81,9 @@ def action_scale(env: Any) -> ActionScale:
     return ActionScale(np.array(arm.output_max, dtype=np.float64), base)
 
 
-def _takes_steps(arm: Any) -> bool:
+def asks_for_poses(env: Any) -> bool:
+    """Whether the arm's controller takes steps of the end effector, in [-1, 1], with fixed gains."""
+    arm = env.robots[0].part_controllers[backend.ARM]
     if not arm.name.startswith("OSC") or arm.impedance_mode != "fixed" or arm.input_type != "delta":
         return False
     symmetric = np.all(np.asarray(arm.output_min) == -np.asarray(arm.output_max))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajloom.poses import Poses, make
-from trajloom.sim import steps
+from trajloom.sim import eef_actions
 from trajloom.sim.controller import ActionScale
 from trajloom.sim.object_state import Floats, Indices
 from trajloom.sim.observation import Observation
@@ -23,20 +23,30 @@ from trajloom.task import Array, DatagenInfo
 class Readings:
     """Reads one scene, and makes columns of its readings: the protocol `Readable` of `trajloom.task`."""
 
-    def __init__(self, task: Task, world: World, observation: Observation, scale: ActionScale, action_dim: int):
+    def __init__(
+        self,
+        task: Task,
+        world: World,
+        observation: Observation,
+        scale: ActionScale | None,
+        arm_dim: int,
+        action_dim: int,
+    ):
         """Find what is to be read.
 
         Args:
             task: Its signals and objects.
             world: The scene's model and data.
             observation: Is made to read more than it needs itself.
-            scale: What an action of the arm means.
+            scale: What an action of the arm means; None where it asks for no pose, and none is recorded.
+            arm_dim: Length A of the arm's part of an action.
             action_dim: Length D of an action, the gripper's part included.
         """
         self._task, self._world, self._observation, self._scale = task, world, observation, scale
+        self._arm_dim = arm_dim
         layout = observation.layout
         self._eef = layout.position(HAND), layout.rotation("site", world.eef_site)
-        self._base = layout.add(scale.base_in_world.reshape(9))
+        self._base = layout.add((np.eye(3) if scale is None else scale.base_in_world).reshape(9))
         self._action, self._signals = np.zeros(action_dim), np.zeros(len(task.signals(world)))
         self._action_at, self._signals_at = layout.add(self._action), layout.add(self._signals)
         self._asks_poses = type(task).object_poses is not Task.object_poses
@@ -61,7 +71,7 @@ class Readings:
     def columns_of(self, readings: Sequence[Floats]) -> dict[str, Array]:
         """Column -> (T, ...) of T readings: `actions`, `states`, `obs/...`, `datagen_info/...`."""
         numbers = np.array(readings)
-        actions, arm = np.ascontiguousarray(numbers[:, self._action_at]), len(self._scale.step)
+        actions, arm = np.ascontiguousarray(numbers[:, self._action_at]), self._arm_dim
         eef = _poses(numbers, *self._eef)
         info = DatagenInfo(
             eef_pose=eef,
@@ -82,10 +92,12 @@ class Readings:
         names = self._task.signals(self._world)
         return {name: numbers[:, at].astype(np.int64) for name, at in zip(names, self._signals_at, strict=True)}
 
-    def _targets(self, eef: Poses, actions: Floats, bases: Floats) -> Poses:
-        """(T, 4, 4). What the arm's actions (T, A) ask for."""
+    def _targets(self, eef: Poses, actions: Floats, bases: Floats) -> Poses | None:
+        """(T, 4, 4). What the arm's actions (T, A) ask for, if they ask for poses."""
+        if self._scale is None:
+            return None
         asked = zip(eef, np.ascontiguousarray(actions), bases, strict=True)
-        return np.array([steps.pose_asked(*one, self._scale.step) for one in asked])
+        return np.array([eef_actions.pose_asked(*one, self._scale.step) for one in asked])
 
 
 def _poses(numbers: Floats, position: Indices, rotation: Indices) -> Poses:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from trajloom.errors import ShapeError, UnknownNameError
 from trajloom.poses import Poses
 from trajloom.sim import backend, repairs, tasks
-from trajloom.sim.controller import ActionScale, action_scale
+from trajloom.sim.controller import ActionScale, action_scale, asks_for_poses
 from trajloom.sim.episode_xml import EpisodeModel
 from trajloom.sim.loop import Kind, make_loop
 from trajloom.sim.observation import Observation
@@ -174,7 +174,8 @@ class RobosuiteScene:
 
     @cached_property
     def _readings(self) -> Readings:
-        return Readings(self.task, self.world, self._observation, self._scale, self.action_dim)
+        scale = self._scale if asks_for_poses(self.env) else None
+        return Readings(self.task, self.world, self._observation, scale, self._arm_dim, self.action_dim)
 
     def reading(self, action: NDArray[np.float64]) -> NDArray[np.float64]:
         """(K,). The scene before an action (D,), in few numbers, from which `columns_of` makes everything recorded."""

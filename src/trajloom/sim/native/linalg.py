@@ -9,29 +9,27 @@ from numba import njit
 
 
 @njit
-def multiply(matrix, vector, exact):
-    """(m,). The product of a matrix (m, n) and a vector (n,)."""
+def multiply(matrix, vector, found, exact):
+    """Fill in (m,) the product of a matrix (m, n) and a vector (n,)."""
     if exact is not None:
-        return np.dot(matrix, vector)
-    found = np.empty(matrix.shape[0])
-    for i in range(matrix.shape[0]):
-        found[i] = inner(matrix[i], vector, vector.size)
-    return found
+        found[:] = np.dot(matrix, vector)
+    else:
+        for i in range(matrix.shape[0]):
+            found[i] = inner(matrix[i], vector, vector.size)
 
 
 @njit
-def product(a, b, exact):
-    """(m, p). The product of two matrices (m, n) and (n, p)."""
+def product(a, b, found, exact):
+    """Fill in (m, p) the product of two matrices (m, n) and (n, p)."""
     if exact is not None:
-        return np.dot(a, b)
-    found = np.empty((a.shape[0], b.shape[1]))
-    for i in range(a.shape[0]):
-        for j in range(b.shape[1]):
-            value = 0.0
-            for k in range(a.shape[1]):
-                value += a[i, k] * b[k, j]
-            found[i, j] = value
-    return found
+        found[:] = np.dot(a, b)
+    else:
+        for i in range(a.shape[0]):
+            for j in range(b.shape[1]):
+                value = 0.0
+                for k in range(a.shape[1]):
+                    value += a[i, k] * b[k, j]
+                found[i, j] = value
 
 
 @njit
@@ -71,16 +69,10 @@ def cholesky(matrix, size, lower):
 
 
 @njit
-def forward(lower, size, vector):
-    """Replace b by the solution x of `lower @ x = b`."""
-    for i in range(size):
-        vector[i] = (vector[i] - inner(lower[i], vector, i)) / lower[i, i]
-
-
-@njit
 def solve(lower, size, vector):
     """Replace b by the solution x of `lower @ lower.T @ x = b`."""
-    forward(lower, size, vector)
+    for i in range(size):
+        vector[i] = (vector[i] - inner(lower[i], vector, i)) / lower[i, i]
     for i in range(size - 1, -1, -1):
         value = vector[i]
         for k in range(i + 1, size):

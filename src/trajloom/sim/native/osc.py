@@ -14,7 +14,7 @@ from numba import njit
 from trajloom.sim.native import state
 from trajloom.sim.native.gains import scaled, take_gains
 from trajloom.sim.native.libmujoco import mj_jacSite
-from trajloom.sim.native.linalg import cholesky, forward, inner, multiply, product, solve
+from trajloom.sim.native.linalg import cholesky, inner, multiply, product, solve
 from trajloom.sim.native.rotation import rounded_turn, turned
 
 REST_KP = 10.0
@@ -50,7 +50,7 @@ def set_goal(physics, arm, memory, action, exact):
     if arm.is_absolute and arm.has_orientation:
         memory.rotation[:] = turned(turn)
     else:
-        memory.rotation[:] = product(rounded_turn(turn), eef[:3, :3].copy(), exact)
+        product(rounded_turn(turn), eef[:3, :3].copy(), memory.rotation, exact)
 
 
 @njit
@@ -62,10 +62,12 @@ def _eef(physics, arm, exact):
     base = _pose(physics, arm.base)
     inverse = np.eye(4)
     inverse[:3, :3] = base[:3, :3].T
-    origin = multiply(inverse[:3, :3].copy(), base[:3, 3].copy(), exact)
+    origin, found = np.empty(3), np.empty((4, 4))
+    multiply(inverse[:3, :3].copy(), base[:3, 3].copy(), origin, exact)
     for i in range(3):
         inverse[i, 3] = -origin[i]
-    return product(inverse, eef, exact)
+    product(inverse, eef, found, exact)
+    return found
 
 
 @njit
@@ -120,25 +122,29 @@ def _look(physics, arm, room, jacobians):
 @njit
 def _push(physics, arm, memory, room, jacobians, exact):
     """Fill in the wrench that the goal asks for, as of a unit mass: m/s^2 above rad/s^2."""
-    speeds = state.qvel(physics)
-    eef, rotation = state.site_rotation(physics, arm.site), memory.rotation.copy()
-    away, velocity = room.wrench, room.lever
-    for i in range(3):
-        away[i] = memory.position[i]
-    if not arm.is_in_world:
-        base = state.site_rotation(physics, arm.base)
-        position = multiply(base, memory.position, exact)
+    speeds, eef = state.qvel(physics), state.site_rotation(physics, arm.site)
+    away, velocity, rotation = room.wrench, room.lever, room.rotation
+    if arm.is_in_world:
         for i in range(3):
-            away[i] = state.site_position(physics, arm.base)[i] + position[i]
-        rotation = product(base, memory.rotation, exact)
+            away[i] = memory.position[i]
+            for k in range(3):
+                rotation[i, k] = memory.rotation[i, k]
+    else:
+        base = state.site_rotation(physics, arm.base)
+        multiply(base, memory.position, room.vector, exact)
+        for i in range(3):
+            away[i] = state.site_position(physics, arm.base)[i] + room.vector[i]
+        product(base, memory.rotation, rotation, exact)
     for half in range(2):
-        velocity[3 * half : 3 * half + 3] = multiply(jacobians[half], speeds, exact)
+        multiply(jacobians[half], speeds, room.vector, exact)
+        for i in range(3):
+            velocity[3 * half + i] = room.vector[i]
     if arm.base_moves:
         mj_jacSite(physics.model, physics.data, jacobians[2].ctypes.data, jacobians[3].ctypes.data, arm.base)
         for half in range(2):
-            of_base = multiply(jacobians[2 + half], speeds, exact)
+            multiply(jacobians[2 + half], speeds, room.vector, exact)
             for i in range(3):
-                velocity[3 * half + i] -= of_base[i]
+                velocity[3 * half + i] -= room.vector[i]
     for i in range(3):
         j, k = (i + 1) % 3, (i + 2) % 3
         away[i] -= state.site_position(physics, arm.site)[i]
@@ -154,17 +160,26 @@ def _push(physics, arm, memory, room, jacobians, exact):
 def _factor(arm, room):
     """Factor the task's inverse inertia `A = J M^-1 J^T`; return its smallest pivot's share of the diagonal element.
 
-    With M = L L^T and Y = L^-1 J^T, A is Y^T Y: M is not inverted.
+    With M = L L^T and Y = L^-1 J^T, A is Y^T Y: M is not inverted. Loops over the six directions are innermost, so
+    that they become vector instructions.
     """
-    n, y, task = arm.joints, room.half, room.task
-    cholesky(room.mass, n, room.lower)
-    for i in range(6):
-        for j in range(n):
-            y[i, j] = room.jacobian[i, j]
-        forward(room.lower, n, y[i])
-    for i in range(6):
-        for k in range(i + 1):
-            task[i, k] = inner(y[i], y[k], n)
+    n, y, task, lower = arm.joints, room.half, room.task, room.lower
+    cholesky(room.mass, n, lower)
+    for k in range(6):
+        for i in range(6):
+            task[k, i] = 0.0
+    for j in range(n):
+        for i in range(6):
+            y[j, i] = room.jacobian[i, j]
+        for k in range(j):
+            for i in range(6):
+                y[j, i] -= lower[j, k] * y[k, i]
+        scale = 1.0 / lower[j, j]
+        for i in range(6):
+            y[j, i] *= scale
+        for k in range(6):
+            for i in range(6):
+                task[k, i] += y[j, k] * y[j, i]
     return cholesky(task, 6, room.task_lower)
 
 

@@ -29,14 +29,15 @@ ROOM = np.dtype(
         ("jacobian", *_rows),  # position above rotation, of the arm's own joints
         ("mass", *_square),  # the arm's own block of the inertia matrix
         ("lower", *_square),  # its factor L
-        ("half", *_rows),  # the columns of L^-1 J^T
+        ("half", "f8", (MAX_JOINTS, 6)),  # L^-1 J^T
         ("task", *_task),  # J M^-1 J^T
         ("task_lower", *_task),
-        ("turns", *_task),
         ("torques", *_row),
         ("pull", *_row),  # accelerations towards the joints at rest, or towards their goals
         ("wrench", "f8", (6,)),
         ("lever", "f8", (6,)),
+        ("rotation", "f8", (3, 3)),  # of the goal in the world
+        ("vector", "f8", (3,)),
     ]
 )
 """Scratch memory of a control step, so that a substep allocates nothing."""
