@@ -24,13 +24,13 @@ demo: $(STAMP) ## ten human Lift demonstrations in, 20 new verified ones out
 	$(BIN)/python scripts/demo.py --out $(DEMO)
 
 test: $(STAMP) ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 light: ## run the tests that need no simulator, in an environment without it (NumPy 2)
 	$(PYTHON) -m venv $(VENV)-light
 	$(VENV)-light/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(VENV)-light/bin/python -m pip install --quiet --editable . --group dev
-	$(VENV)-light/bin/python -m pytest $(ARGS)
+	$(VENV)-light/bin/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(STAMP) ## ruff and pyright
 	$(BIN)/ruff check
