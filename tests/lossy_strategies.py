@@ -1,10 +1,12 @@
-"""Selection strategies that lose their worker, imported by workers through `preload`."""
+"""Selection strategies that lose their worker, and a question to one; workers import this module."""
 
 import os
 import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from dask.sizeof import sizeof
 
 from trajloom.engine.select import MG_SelectionStrategy
 
@@ -38,3 +40,14 @@ class Lose(MG_SelectionStrategy):
 
 def lies_at_one_of(places: Sequence[float], object_pose) -> bool:
     return any(abs(object_pose[1, 3] - y) < 1e-9 for y in places)
+
+
+def drawn_while_dask_weighs_a_message() -> tuple[float, float]:
+    """The first number of a seeded global generator, and the same with a list's size guessed after the seed."""
+    numbers = []
+    for messages in (0, 1):
+        random.seed(5)
+        for _ in range(messages):
+            sizeof(list(range(100)))
+        numbers.append(random.random())
+    return numbers[0], numbers[1]

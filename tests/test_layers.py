@@ -29,6 +29,8 @@ HOMES = {
     "zarr": {"formats"},
     "mujoco": {"sim"},
     "robosuite": {"sim"},
+    "numba": {"sim"},
+    "llvmlite": {"sim"},
     "dask": {"run"},
     "distributed": {"run"},
     "torch": {"load"},

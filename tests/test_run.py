@@ -14,11 +14,12 @@ import polars as pl
 import pytest
 
 import trajloom as tl
+from lossy_strategies import drawn_while_dask_weighs_a_message
 from trajloom.engine.generate import Settings
 from trajloom.engine.mimicgen import MG_TaskSpec
 from trajloom.errors import OutputExistsError, SettingsError, SourceError, TrajloomWarning
 from trajloom.run import Summary, _settings, _spec_and_config, generate
-from trajloom.run.cluster import connect
+from trajloom.run.cluster import check_workers, connect
 from trajloom.sim import tasks
 from trajloom.store import open_store
 from trajloom.task import TaskSpec
@@ -157,6 +158,13 @@ def test_an_interrupted_command_says_so_and_keeps_what_is_committed(sources, tmp
     assert process.returncode == 130
     assert "interrupted; what was committed is kept" in said
     assert tl.read(out).attempts().collect().height >= 2
+
+
+def test_dask_does_not_draw_from_the_generator_that_foreign_code_is_seeded_with(two_threads, tmp_path):
+    with connect(None, 1, two_threads) as client:
+        check_workers(client, str(tmp_path))
+        alone, beside_dask = client.submit(drawn_while_dask_weighs_a_message, pure=False).result()
+    assert alone == beside_dask
 
 
 def test_a_worker_that_dies_costs_a_retry_and_nothing_else(sources, two_threads, tmp_path):

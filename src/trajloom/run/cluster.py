@@ -11,6 +11,7 @@ from distributed import Client, LocalCluster
 
 from trajloom.errors import RunError
 from trajloom.generation.worker import PROBE, check_worker
+from trajloom.run.own_chance import OwnChance
 
 LOCAL = {
     # a worker that dies costs its unit a retry, attempt by attempt, which `drive` does
@@ -71,7 +72,11 @@ def connect(workers: int | None, envs_per_worker: int, scheduler: str | None) ->
 
 
 def check_workers(client: Client, scratch: str) -> dict[str, str]:
-    """Prove that every worker shares `scratch` and that all have the same versions; return them."""
+    """Prove that every worker shares `scratch` and that all have the same versions; return them.
+
+    Workers are also kept from disturbing the global generators, which a run's foreign code is seeded with.
+    """
+    client.register_plugin(OwnChance())
     fs, folder = fsspec.core.url_to_fs(scratch)
     fs.makedirs(folder, exist_ok=True)
     with fsspec.open(f"{scratch}/{PROBE}", "wt") as file:
