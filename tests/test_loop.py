@@ -266,3 +266,10 @@ def test_an_arm_whose_actions_ask_for_no_poses_is_recorded_without_targets():
     assert columns["datagen_info/gripper_action"].shape == (1, 1)
     with pytest.raises(SettingsError, match="JOINT_POSITION takes no steps of the end effector"):
         scene.target_pose_to_action(scene.eef_pose())
+
+
+def test_without_numbas_compiler_robosuites_own_step_runs_and_says_so(monkeypatch):
+    monkeypatch.setattr("numba.config.DISABLE_JIT", 1)
+    env = backend.make_env(LIFT, "Panda", None, 20)
+    with pytest.warns(TrajloomWarning, match="NUMBA_DISABLE_JIT"):
+        assert isinstance(make_loop(env, "fast"), RobosuiteLoop)

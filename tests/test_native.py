@@ -16,11 +16,11 @@ import pytest
 
 pytest.importorskip("robosuite", reason="needs trajloom[sim]", exc_type=ImportError)
 
-from trajloom.errors import SchemaError, ShapeError
+from trajloom.errors import MissingExtraError, SchemaError, ShapeError
 from trajloom.seeding import rng_for
 from trajloom.sim import backend, policies
 from trajloom.sim.loop import Kind, Loop, make_loop
-from trajloom.sim.native import unknown
+from trajloom.sim.native import libmujoco, unknown
 from trajloom.sim.scene import RobosuiteScene, Saved, make_scene
 
 pytestmark = pytest.mark.sim
@@ -350,3 +350,13 @@ def test_an_action_that_is_not_finite_is_refused_and_changes_nothing(value, wher
     with pytest.raises(SchemaError, match=f"action must be finite, got {value} at {where}"):
         scene.loop.step(action)
     np.testing.assert_array_equal(scene.state(), before)
+
+
+def test_the_library_is_found_where_it_is_loaded_from_if_not_beside_the_bindings(monkeypatch, tmp_path):
+    beside = libmujoco._library()
+    monkeypatch.setattr(libmujoco.mujoco, "__file__", str(tmp_path / "__init__.py"))
+    if libmujoco._MAPPED.exists():
+        assert libmujoco._library().samefile(beside)
+    monkeypatch.setattr(libmujoco, "_MAPPED", tmp_path / "maps")
+    with pytest.raises(MissingExtraError, match="there is no MuJoCo library in"):
+        libmujoco._library()

@@ -11,11 +11,16 @@ from numba import types
 
 from trajloom.errors import MissingExtraError
 
+_MAPPED = Path("/proc/self/maps")
+"""What a process of Linux has loaded, a line each with the path at its end."""
+
 
 def _library() -> Path:
-    """The library that the Python bindings themselves are linked to."""
+    """The library that the Python bindings themselves are linked to, which pip keeps beside them and conda does not."""
     folder = Path(mujoco.__file__).parent
     found = [path for pattern in ("libmujoco.so*", "libmujoco*.dylib", "mujoco.dll") for path in folder.glob(pattern)]
+    if not found and _MAPPED.exists():
+        found = [Path(line.split()[-1]) for line in _MAPPED.read_text().splitlines() if "libmujoco" in line]
     if not found:
         raise MissingExtraError("the compiled control loop", "sim", f"there is no MuJoCo library in {folder}")
     return found[0]

@@ -5,6 +5,7 @@ from typing import Any
 
 import mujoco
 import numpy as np
+from numba import config
 
 from trajloom.sim.native.records import (
     ARM,
@@ -42,6 +43,8 @@ def unknown(env: Any) -> list[str]:
 
 def _unknown_of_env(env: Any) -> Iterator[str]:
     kind = type(env)
+    if config.DISABLE_JIT:
+        yield "how to run without numba's compiler (NUMBA_DISABLE_JIT)"
     own = {name: getattr(kind, name).__module__ for name in ("step", "_pre_action")}
     changed = [f"{name} ({module})" for name, module in own.items() if not module.startswith("robosuite.environments.")]
     if changed:
@@ -132,7 +135,7 @@ def _arm(model: mujoco.MjModel, robot: Any, part: str, controller: Any, start: i
     arm["is_absolute"] = getattr(controller, "input_type", "delta") == "absolute"
     arm["site"] = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SITE, controller.ref_name) if controller.ref_name else -1
     arm["base"], arm["base_moves"] = base, model.body_weldid[model.site_bodyid[base]] != 0
-    arm["action_start"], arm["action_length"] = start, controller.control_dim
+    arm["action_start"] = start
     for name, values in (("qpos", controller.qpos_index), ("qvel", controller.qvel_index), ("motors", motors)):
         arm[name][: len(values)] = values
     _fill(arm, ("motor_low", "motor_high"), model.actuator_ctrlrange[motors].T)

@@ -29,7 +29,6 @@ ARM = np.dtype(
         ("base", "i8"),  # the site that is the origin of the base's frame
         ("base_moves", "?"),
         ("action_start", "i8"),
-        ("action_length", "i8"),
         ("joints", "i8"),  # how many; what follows is filled so far
         ("qpos", *_indices),
         ("qvel", *_indices),
