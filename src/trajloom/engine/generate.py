@@ -137,7 +137,7 @@ class _Arm:
     def next_waypoint(self) -> Waypoint:
         """The next target; where there is none, the last one again, without noise."""
         assert self.plan is not None
-        if self.done >= self.steps:
+        if self.plan_ended:
             return Waypoint(self.last.pose, self.last.gripper_action)
         self.done += 1
         return self.plan[self.done - 1]

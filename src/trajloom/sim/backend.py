@@ -46,7 +46,6 @@ def robosuite() -> ModuleType:
             warnings.simplefilter("ignore")
             import robosuite as package
             import robosuite.utils.buffers
-            import robosuite.utils.control_utils
             import robosuite.utils.traj_utils
     except ImportError as error:
         raise MissingExtraError("the simulator", "sim", str(error)) from error
@@ -57,11 +56,6 @@ def robosuite() -> ModuleType:
 def transform_utils() -> ModuleType:
     """robosuite's functions on quaternions and matrices."""
     return robosuite().utils.transform_utils
-
-
-def control_utils() -> ModuleType:
-    """robosuite's functions for operational space control, compiled with numba."""
-    return robosuite().utils.control_utils
 
 
 def _errors_only(record: logging.LogRecord) -> bool:
