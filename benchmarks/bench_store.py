@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from measure import in_turns, machine, median, row
 from trajloom import store, tables
+from trajloom.parquet import ParquetFile
 from trajloom.schema import Column, Header
-from trajloom.store.parquet import ParquetFile
 
 LOWDIM = Header(
     steps=(

@@ -14,7 +14,7 @@ import pytest
 
 from trajloom.errors import DamagedFileError, HostileFileError, LayoutError, SchemaError, TrajloomWarning
 from trajloom.formats import hdf5
-from trajloom.formats._hdf5_read import Hdf5Source
+from trajloom.formats.hdf5.source import Hdf5Source
 from trajloom.tables import columns_of, rest_rows
 
 ENV_ARGS = {"env_name": "Lift", "type": 1, "env_kwargs": {"control_freq": 20}}

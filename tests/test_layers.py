@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "trajloom"
 LAYERS = [
     {"errors"},
     {"seeding", "poses", "schema"},
-    {"tables", "task"},
+    {"tables", "task", "folder", "parquet"},
     {"rollout"},
     {"formats", "engine", "sim"},
     {"store"},

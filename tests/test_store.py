@@ -20,12 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from in_memory import HEADER, MemoryPart, MemorySource, episode, generated, source
-from trajloom import store, tables
+from trajloom import parquet, store, tables
 from trajloom.errors import DamagedFileError, LayoutError, OutputExistsError, SchemaError, SettingsError
+from trajloom.folder import Folder
 from trajloom.formats import Source
 from trajloom.schema import Column, Header
-from trajloom.store import parquet
-from trajloom.store.folder import Folder
 
 URLS = ("{tmp}/data", "file://{tmp}/data", "memory://test-store/{name}")
 

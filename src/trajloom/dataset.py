@@ -13,10 +13,10 @@ from polars.io.plugins import register_io_source
 
 from trajloom import formats, store, tables
 from trajloom.errors import LayoutError, UnknownNameError
+from trajloom.folder import Folder
 from trajloom.formats import OnError, Part, Progress, Source
 from trajloom.schema import EPISODES, Header
 from trajloom.store import StoredDataset, StoredPart
-from trajloom.store.folder import Folder
 from trajloom.store.reader import INDEX_OF
 
 NATIVE = "trajloom"

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from trajloom.dataset import NATIVE, Dataset
+from trajloom.folder import Folder
 from trajloom.store import StoredDataset
-from trajloom.store.folder import Folder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trajloom.errors import DamagedFileError
+from trajloom.folder import Folder
 from trajloom.schema import TABLES
-from trajloom.store.folder import Folder
 
 HEADER = "dataset.json"
 COMMITS = "commits"

@@ -10,8 +10,8 @@ from threading import Lock
 import pyarrow as pa
 
 from trajloom.errors import SettingsError
+from trajloom.folder import Folder, same_place
 from trajloom.formats import Part, Progress, Source
-from trajloom.store.folder import Folder, same_place
 from trajloom.store.writer import PartWriter, Writer, check_room, make_room, update_header
 
 THREADS = 3

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trajloom.errors import DamagedFileError, LayoutError, SchemaError
+from trajloom.folder import Folder
 from trajloom.schema import Header, check
 from trajloom.store.commits import HEADER, MODELS, Commit, file_name, read_commits
-from trajloom.store.folder import Folder
 
 BATCH_BYTES = 8 << 20
 """Uncompressed size of the batches that steps are read in."""

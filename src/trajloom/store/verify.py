@@ -3,8 +3,8 @@
 import hashlib
 
 from trajloom.errors import DamagedFileError
+from trajloom.folder import Folder
 from trajloom.store.commits import MODELS, file_name, read_commits
-from trajloom.store.folder import Folder
 from trajloom.store.reader import StoredDataset, open_store
 
 

@@ -17,6 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from trajloom.errors import OutputExistsError, SchemaError, SettingsError
+from trajloom.folder import Folder
+from trajloom.parquet import ParquetFile
 from trajloom.schema import TABLES, Header, check
 from trajloom.store.commits import (
     COMMITS,
@@ -29,8 +31,6 @@ from trajloom.store.commits import (
     remove_orphans,
     remove_part,
 )
-from trajloom.store.folder import Folder
-from trajloom.store.parquet import ParquetFile
 from trajloom.store.reader import is_dataset, read_header
 
 ALWAYS = ("steps", "episodes")

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from trajloom.formats._hdf5_scan import Facts, Occurrences, Signature, portable
-from trajloom.formats._hdf5_storage import common_spelling, spellings
+from trajloom.formats.hdf5.scan import Facts, Occurrences, Signature, portable
+from trajloom.formats.hdf5.storage import common_spelling, spellings
 from trajloom.schema import LINEAGE, Column, stored_name
 
 ABSENT, THROUGH_HDF5 = -1, -2

@@ -12,9 +12,9 @@ from typing import Any
 from h5py import h5d, h5g, h5o
 
 from trajloom.errors import HostileFileError, LayoutError
-from trajloom.formats._hdf5_scan import UNREADABLE, Walker, members, opened, portable, text
-from trajloom.formats._hdf5_storage import PLAIN, spellings, storage_of
-from trajloom.formats._hdf5_values import ElementType, Typed, read_attrs, read_bytes, value_of
+from trajloom.formats.hdf5.scan import UNREADABLE, Walker, members, opened, portable, text
+from trajloom.formats.hdf5.storage import PLAIN, spellings, storage_of
+from trajloom.formats.hdf5.values import ElementType, Typed, read_attrs, read_bytes, value_of
 
 DEMO = re.compile(r"demo_?([0-9]{1,18})")
 EXPECTED = (

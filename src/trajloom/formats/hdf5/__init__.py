@@ -11,10 +11,10 @@ Whatever else a file holds is kept, so that file -> dataset -> file gives an equ
 import os
 
 from trajloom.formats import OnError, Progress, Source
-from trajloom.formats._hdf5_equal import equal
-from trajloom.formats._hdf5_file import has_signature
-from trajloom.formats._hdf5_output import write_file
-from trajloom.formats._hdf5_read import Hdf5Source, read_source
+from trajloom.formats.hdf5.equality import equal
+from trajloom.formats.hdf5.file import has_signature
+from trajloom.formats.hdf5.output import write_file
+from trajloom.formats.hdf5.source import Hdf5Source, read_source
 
 __all__ = ["NAME", "PART_BYTES", "SUFFIXES", "equal", "read", "sniff", "write"]
 

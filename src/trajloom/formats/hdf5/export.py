@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 from h5py import h5d, h5g, h5s, h5t
 
-from trajloom.formats._hdf5_layout import MARK
-from trajloom.formats._hdf5_scan import opened
-from trajloom.formats._hdf5_values import read_attrs, spell, type_of, value_of, write_attr
+from trajloom.formats.hdf5.layout import MARK
+from trajloom.formats.hdf5.scan import opened
+from trajloom.formats.hdf5.values import read_attrs, spell, type_of, value_of, write_attr
 from trajloom.schema import ATTEMPTS, Column, Header
 
 VERSION = 1

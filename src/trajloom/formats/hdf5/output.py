@@ -10,9 +10,9 @@ from h5py import h5f
 
 from trajloom.errors import OutputExistsError, SettingsError
 from trajloom.formats import Progress, Source
-from trajloom.formats._hdf5_file import file_access
-from trajloom.formats._hdf5_models import NamedModels
-from trajloom.formats._hdf5_write import Writer
+from trajloom.formats.hdf5.file import file_access
+from trajloom.formats.hdf5.models import NamedModels
+from trajloom.formats.hdf5.writer import Writer
 
 
 def write_file(source: Source, path: str, overwrite: bool, progress: Progress | None) -> None:

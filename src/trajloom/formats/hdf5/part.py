@@ -10,12 +10,12 @@ import pyarrow as pa
 from h5py import h5d, h5g
 
 from trajloom.errors import DamagedFileError, SchemaError
-from trajloom.formats._hdf5_columns import ABSENT, Plan
-from trajloom.formats._hdf5_file import Hdf5File, chunk_row_bytes, read_rows
-from trajloom.formats._hdf5_models import digest, is_xml, model_of
-from trajloom.formats._hdf5_rest import BATCH_BYTES, Extras, array_rows, attrs_at, rest_of
-from trajloom.formats._hdf5_scan import UNREADABLE, first_line, portable
-from trajloom.formats._hdf5_values import Typed, read_attrs, value_of
+from trajloom.formats.hdf5.columns import ABSENT, Plan
+from trajloom.formats.hdf5.file import Hdf5File, chunk_row_bytes, read_rows
+from trajloom.formats.hdf5.models import digest, is_xml, model_of
+from trajloom.formats.hdf5.rest import BATCH_BYTES, Extras, array_rows, attrs_at, rest_of
+from trajloom.formats.hdf5.scan import UNREADABLE, first_line, portable
+from trajloom.formats.hdf5.values import Typed, read_attrs, value_of
 from trajloom.schema import Header
 from trajloom.tables import Array, Rest, episodes_table, rest_batch, steps_rows
 

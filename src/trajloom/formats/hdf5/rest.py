@@ -7,10 +7,10 @@ from typing import Any
 from h5py import h5g, h5o
 
 from trajloom.errors import DamagedFileError
-from trajloom.formats._hdf5_file import Hdf5File, chunk_row_bytes
-from trajloom.formats._hdf5_scan import UNREADABLE, Signature, first_line, portable, raw
-from trajloom.formats._hdf5_storage import spellings, storage_of
-from trajloom.formats._hdf5_values import Typed, read_attrs, read_bytes, type_of
+from trajloom.formats.hdf5.file import Hdf5File, chunk_row_bytes
+from trajloom.formats.hdf5.scan import UNREADABLE, Signature, first_line, portable, raw
+from trajloom.formats.hdf5.storage import spellings, storage_of
+from trajloom.formats.hdf5.values import Typed, read_attrs, read_bytes, type_of
 from trajloom.tables import Rest
 
 BATCH_BYTES = 16 << 20

@@ -14,16 +14,16 @@ from h5py import h5g
 
 from trajloom.errors import DamagedFileError, HostileFileError, TrajloomWarning
 from trajloom.formats import OnError
-from trajloom.formats._hdf5_columns import ABSENT, Decision, Plan, decide
-from trajloom.formats._hdf5_export import is_ours, read_attempts, read_fields, restored
-from trajloom.formats._hdf5_file import Hdf5File
-from trajloom.formats._hdf5_frame import EPISODE
-from trajloom.formats._hdf5_layout import MARK, Frame, Masks, control_hz_of, read_masks, recognised
-from trajloom.formats._hdf5_models import Models, model_of
-from trajloom.formats._hdf5_part import Hdf5Part
-from trajloom.formats._hdf5_rest import Extras, attrs_at
-from trajloom.formats._hdf5_scan import UNREADABLE, Facts, Tree, Walker, first_line, opened, portable, raw
-from trajloom.formats._hdf5_values import Typed, read_attr, read_attrs, value_of
+from trajloom.formats.hdf5.columns import ABSENT, Decision, Plan, decide
+from trajloom.formats.hdf5.export import is_ours, read_attempts, read_fields, restored
+from trajloom.formats.hdf5.file import Hdf5File
+from trajloom.formats.hdf5.frame import EPISODE
+from trajloom.formats.hdf5.layout import MARK, Frame, Masks, control_hz_of, read_masks, recognised
+from trajloom.formats.hdf5.models import Models, model_of
+from trajloom.formats.hdf5.part import Hdf5Part
+from trajloom.formats.hdf5.rest import Extras, attrs_at
+from trajloom.formats.hdf5.scan import UNREADABLE, Facts, Tree, Walker, first_line, opened, portable, raw
+from trajloom.formats.hdf5.values import Typed, read_attr, read_attrs, value_of
 from trajloom.schema import Header
 from trajloom.tables import Array
 

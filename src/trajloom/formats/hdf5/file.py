@@ -11,9 +11,9 @@ from h5py import h5d, h5f, h5g, h5p, h5s
 from numpy.typing import NDArray
 
 from trajloom.errors import DamagedFileError, LayoutError, TrajloomError
-from trajloom.formats._hdf5_columns import Plan
-from trajloom.formats._hdf5_scan import UNREADABLE, first_line, raw
-from trajloom.formats._hdf5_values import rows_of, type_named
+from trajloom.formats.hdf5.columns import Plan
+from trajloom.formats.hdf5.scan import UNREADABLE, first_line, raw
+from trajloom.formats.hdf5.values import rows_of, type_named
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_SIGNATURE_AT = 1 << 20

@@ -12,15 +12,15 @@ from h5py import h5d, h5f, h5g, h5o
 
 from trajloom.errors import SchemaError
 from trajloom.formats import Part, Progress, Source
-from trajloom.formats._hdf5_columns import LINEAGE_FOLDER
-from trajloom.formats._hdf5_create import Later, create, create_array, exists, put_rows, write_attrs, write_rest
-from trajloom.formats._hdf5_export import write_group
-from trajloom.formats._hdf5_frame import demo_attrs, file_attrs, interface_attrs, mask_content
-from trajloom.formats._hdf5_models import NamedModels
-from trajloom.formats._hdf5_part import ROOM
-from trajloom.formats._hdf5_scan import raw, unportable
-from trajloom.formats._hdf5_storage import is_lossy, lossless
-from trajloom.formats._hdf5_values import ElementType, type_named, write_bytes
+from trajloom.formats.hdf5.columns import LINEAGE_FOLDER
+from trajloom.formats.hdf5.create import Later, create, create_array, exists, put_rows, write_attrs, write_rest
+from trajloom.formats.hdf5.export import write_group
+from trajloom.formats.hdf5.frame import demo_attrs, file_attrs, interface_attrs, mask_content
+from trajloom.formats.hdf5.models import NamedModels
+from trajloom.formats.hdf5.part import ROOM
+from trajloom.formats.hdf5.scan import raw, unportable
+from trajloom.formats.hdf5.storage import is_lossy, lossless
+from trajloom.formats.hdf5.values import ElementType, type_named, write_bytes
 from trajloom.schema import ATTEMPTS, LINEAGE, Column, Header, path_of
 from trajloom.tables import Array, rest_rows, to_numpy
 

@@ -15,7 +15,7 @@ import numpy as np
 from h5py import h5d, h5p, h5s, h5z
 
 from trajloom.errors import HostileFileError
-from trajloom.formats._hdf5_values import ElementType
+from trajloom.formats.hdf5.values import ElementType
 
 Shape = tuple[int, ...]
 Json = dict[str, Any]

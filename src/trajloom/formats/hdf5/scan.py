@@ -10,8 +10,8 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
 
 from trajloom.errors import HostileFileError
-from trajloom.formats._hdf5_storage import PLAIN, Storage, storage_of
-from trajloom.formats._hdf5_values import ElementType, type_of
+from trajloom.formats.hdf5.storage import PLAIN, Storage, storage_of
+from trajloom.formats.hdf5.values import ElementType, type_of
 
 MAX_DEPTH = 64
 MAX_VISITS_AGAIN = 1_000
