@@ -16,6 +16,7 @@ LAYERS = [
     {"rollout"},
     {"formats", "engine", "sim"},
     {"store"},
+    {"edit"},
     {"dataset", "augment", "pipeline"},
     {"ingest", "query", "load", "annotation", "generation", "contract"},
     {"mimicgen"},
@@ -27,6 +28,10 @@ LAYERS = [
 HOMES = {
     "h5py": {"formats"},
     "zarr": {"formats"},
+    "numcodecs": {"formats"},
+    "av": {"formats"},
+    "PIL": {"formats", "edit"},
+    "mcap": {"formats"},
     "mujoco": {"sim"},
     "robosuite": {"sim"},
     "numba": {"sim"},

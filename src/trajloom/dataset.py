@@ -12,9 +12,9 @@ import pyarrow as pa
 from polars.io.plugins import register_io_source
 
 from trajloom import formats, store, tables
-from trajloom.errors import LayoutError, UnknownNameError
+from trajloom.errors import LayoutError, LossError, UnknownNameError
 from trajloom.folder import Folder
-from trajloom.formats import OnError, Part, Progress, Source
+from trajloom.formats import Loss, OnError, Part, Progress, Source
 from trajloom.schema import EPISODES, Header
 from trajloom.store import StoredDataset, StoredPart
 from trajloom.store.reader import INDEX_OF
@@ -23,24 +23,30 @@ NATIVE = "trajloom"
 """The name of our own format, beside those of `formats`."""
 
 
-def read(path: str | os.PathLike[str], *, on_error: OnError = "raise") -> "Dataset":
-    """Open a dataset: one of ours, by path or fsspec URL, or a file of any format that we read.
+def read(
+    path: str | os.PathLike[str], *, on_error: OnError = "raise", format: str | None = None, **options: Any
+) -> "Dataset":
+    """Open a dataset: one of ours, or of any format that we read, by path or fsspec URL.
 
     Args:
         path: What it is is found by looking at it, not by its name.
         on_error: What to do with damaged episodes of other formats: "raise", or "skip" them with a warning.
+        format: Name of the format, where looking is not to decide.
+        options: Settings of the format's `ReadOptions`.
 
     Raises:
         LayoutError: There is nothing, or nothing that we read.
         DamagedFileError: The layout is one that we read, but its content is cut short or missing.
+        UnknownNameError: There is no such format, or it has no such option.
     """
     path = os.fspath(path)
-    if store.is_store(path):
+    if format == NATIVE or (format is None and store.is_store(path)):
         return Dataset(store.open_store(path))
     folder = Folder(path)
     if not folder.fs.exists(folder.root):
         raise LayoutError(f"there is nothing at {path}")
-    return Dataset(formats.find(path).read(path, on_error=on_error))
+    name = format or formats.find(path).NAME
+    return Dataset(formats.read(name, path, on_error, options))
 
 
 @dataclass(frozen=True)
@@ -139,26 +145,39 @@ class Dataset:
         raise UnknownNameError("episode", episode_index, _ranges(known.to_list()))
 
     def write(
-        self, path: str | os.PathLike[str], *, overwrite: bool = False, to: str | None = None,
-        progress: Progress | None = None,
+        self, path: str | os.PathLike[str], *, overwrite: bool = False, to: str | None = None, strict: bool = False,
+        progress: Progress | None = None, **options: Any,
     ) -> None:  # fmt: skip
         """Write it, whole or not at all.
 
         Args:
-            path: A file whose suffix says the format, or a folder or fsspec URL for a dataset of ours.
+            path: A file or folder whose suffix says the format; without a suffix, a folder or URL for one of ours.
             overwrite: Whether what is there may go, once the new one is complete.
             to: Name of the format, where the suffix does not say it: "trajloom" is ours.
+            strict: Whether to refuse a format that cannot hold everything, also where the rest is kept aside in the
+                output; see `losses`.
             progress: Called with (episodes done, episodes in all).
+            options: Settings of the format's `WriteOptions`.
 
         Raises:
-            UnknownNameError: No format has that name or suffix.
+            UnknownNameError: No format has that name or suffix, or it has no such option.
+            LossError: `strict`, and the format cannot hold everything.
             OutputExistsError: There is something, and `overwrite` is off.
-            SettingsError: The output is the input.
+            SettingsError: The output is the input, or the format can only be read.
         """
         path = os.fspath(path)
         name = to or _format_of(path)
-        writer = store if name == NATIVE else formats.get(name)
-        writer.write(self.source, path, overwrite=overwrite, progress=progress)
+        if strict and (lost := self.losses(name, **options)):
+            raise LossError(f"{name} cannot hold everything: " + "; ".join(loss.what for loss in lost))
+        if name == NATIVE:
+            _no_options(name, options)
+            store.write(self.source, path, overwrite=overwrite, progress=progress)
+        else:
+            formats.write(name, self.source, path, overwrite=overwrite, progress=progress, options=options)
+
+    def losses(self, to: str, **options: Any) -> list[Loss]:
+        """What of it a format, named as in `write`, has no place for; nothing where the format holds it all."""
+        return [] if to == NATIVE else formats.losses(to, self.source, options)
 
     def __repr__(self) -> str:
         rate = f", {self.header.control_hz:g} Hz" if self.header.control_hz else ""
@@ -167,13 +186,18 @@ class Dataset:
 
 
 def _format_of(path: str) -> str:
-    found = formats.of_suffix(path)
+    found = formats.of_suffix(path.rstrip("/"))
     if found is not None:
         return found.NAME
     suffix = "" if path.endswith("/") else PurePosixPath(path).suffix
     if suffix:
-        raise UnknownNameError("format with the suffix", suffix, [NATIVE, *formats.names()])
+        raise UnknownNameError("format with the suffix", suffix, [NATIVE, *formats.names("write")])
     return NATIVE
+
+
+def _no_options(name: str, options: Mapping[str, Any]) -> None:
+    if options:
+        raise UnknownNameError(f"option for writing {name}", next(iter(options)), [])
 
 
 # ---- tables as lazy frames -------------------------------------------------------------------------------------

@@ -53,6 +53,10 @@ class SettingsError(TrajloomError, ValueError):
     """Settings that contradict each other, or the run that an output already holds."""
 
 
+class LossError(TrajloomError, ValueError):
+    """A conversion that was asked to be strict, into a format that cannot hold everything."""
+
+
 class SourceError(TrajloomError, ValueError):
     """Demonstrations that cannot serve as sources for the task asked for."""
 

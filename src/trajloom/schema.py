@@ -41,6 +41,8 @@ class Column:
     """Coordinate frame of a pose, position or rotation, where known."""
     when: Literal["before", "after"] | None = None
     """Whether the value was taken before or after the step's action, where known."""
+    rotation: Literal["matrix", "xyzw", "wxyz"] | None = None
+    """How the rotation in it is written, where known: a matrix (3, 3) or (4, 4), or a quaternion, last four numbers."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))

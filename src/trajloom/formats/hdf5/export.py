@@ -21,7 +21,7 @@ from trajloom.schema import ATTEMPTS, Column, Header
 VERSION = 1
 KEPT = ("control_hz", "sources", "generation", "attempts_end", "made_by")
 """Fields of the header that come back as they were."""
-ABOUT = ("unit", "frame", "when")
+ABOUT = ("unit", "frame", "when", "rotation")
 """What is known of a column beyond its values."""
 
 
