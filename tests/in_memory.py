@@ -40,6 +40,8 @@ class MemoryPart:
 
     def steps(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         for episode in self.members:
+            if not episode.row["length"]:
+                continue
             batch = tables.steps_batch(self.header, episode.row["episode_index"], episode.columns)
             for start in range(0, batch.num_rows, self.batch_rows):
                 piece = batch.slice(start, self.batch_rows)
