@@ -18,7 +18,7 @@ LAYERS = [
     {"store"},
     {"edit"},
     {"dataset", "augment", "pipeline"},
-    {"ingest", "query", "load", "annotation", "generation", "contract"},
+    {"ingest", "query", "load", "annotation", "generation", "contract", "check"},
     {"mimicgen"},
     {"run"},
     {"cli"},
