@@ -8,12 +8,11 @@ from trajloom.check.headers import column_differences, header_differences, share
 from trajloom.check.lockstep import Chunk, lockstep
 from trajloom.check.loose_rows import attempt_differences, model_differences, rest_differences
 from trajloom.check.matching import By, Matching, match, places
+from trajloom.check.rows import step_columns
 from trajloom.check.values import Tally, compare
 from trajloom.errors import SettingsError, UnknownNameError
 from trajloom.formats import Source
-from trajloom.schema import EPISODES, Column, Header, lineage_columns
-
-OWN = (Column(name="frame_index", dtype="int32"), Column(name="timestamp", dtype="float64"))
+from trajloom.schema import EPISODES, Column, Header
 
 
 def diff(
@@ -76,7 +75,7 @@ def step_differences(
     progress: OnPairs | None = None,
 ) -> Iterator[Difference]:  # fmt: skip
     """The columns of `steps` in which pairs of episodes differ."""
-    columns = shared(_step_columns(first.header), _step_columns(second.header))
+    columns = shared(step_columns(first.header), step_columns(second.header))
     columns = {name: pair for name, pair in columns.items() if chosen(name)}
     tallies: dict[str, Tally] = {}
     rows = 0
@@ -106,13 +105,8 @@ def _count(
         tally.nulls += found.nulls
 
 
-def _step_columns(header: Header) -> list[Column]:
-    lineage = [Column(name=field.name, dtype=str(field.type)) for field in lineage_columns(header.eefs)]
-    return [*OWN, *lineage, *header.steps]
-
-
 def _check_patterns(patterns: Sequence[str], *headers: Header) -> None:
-    known = {*EPISODES.names, *(c.name for h in headers for c in (*_step_columns(h), *h.episodes))}
+    known = {*EPISODES.names, *(c.name for h in headers for c in (*step_columns(h), *h.episodes))}
     for pattern in patterns:
         if not any(map(Chosen([pattern]), known)):
             raise UnknownNameError("column", pattern, known)
