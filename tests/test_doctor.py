@@ -80,12 +80,13 @@ class Altered:
         return self.part.rest()
 
 
-def altered(source: Source, column: str, change: Callable[[int, np.ndarray], np.ndarray]) -> Source:
-    """The dataset with a column of ours computed anew from each episode's index and values."""
+def altered(source: Source, column: str, change: Callable[[int, np.ndarray, np.ndarray], np.ndarray]) -> Source:
+    """The dataset with a column of ours computed anew from each episode's index, frames and values."""
 
     def alter(batch: pa.RecordBatch) -> pa.RecordBatch:
         at = batch.schema.get_field_index(column)
-        values = change(batch.column("episode_index")[0].as_py(), batch.column(column).to_numpy(zero_copy_only=False))
+        frames, values = (batch.column(name).to_numpy(zero_copy_only=False) for name in ("frame_index", column))
+        values = change(batch.column("episode_index")[0].as_py(), frames, values)
         return batch.set_column(at, batch.schema.field(at), pa.array(values, type=batch.schema.field(at).type))
 
     return View(source, source.header, lambda part: Altered(part, alter))
@@ -128,6 +129,14 @@ def test_a_value_that_is_not_finite_is_found_in_any_column_of_floats(data, cut, 
     assert finding.severity == ("warning" if column == "rewards" else "error")
 
 
+def test_a_value_that_is_not_finite_is_found_among_episodes_that_lack_the_column(tmp_path):
+    force = np.ones((5, 2), dtype=np.float32)
+    force[3, 1] = np.nan
+    store.write(with_episode(healthy(episodes_per_part=9), 4, {"obs/force": force}), str(tmp_path / "a"))
+    finding = of(tmp_path / "a")["not_finite"]  # a batch of the store holds several episodes
+    assert (finding.column, finding.episode, finding.frame) == ("obs/force", "demo_4", 3)
+
+
 def test_a_value_that_is_not_finite_is_found_in_an_array_of_an_episode():
     source = with_episode(healthy(), 3, **{"initial_state/states": np.array([0, np.nan, 0, np.inf, 0, 0])})
     finding = found(source)["not_finite"]
@@ -167,37 +176,32 @@ def test_components_that_never_change_are_told_for_information():
     assert (finding.severity, finding.what) == ("info", "components that are the same in all 15 steps: 1 (0), 2 (0.5)")
 
 
-def test_time_that_does_not_rise_is_an_error():
-    source = healthy((6, 6), batch_rows=1000)
-    back = altered(source, "timestamp", lambda i, t: np.where(np.arange(len(t)) == 4, 0.1, t) if i == 1 else t)
+@pytest.mark.parametrize("rows", [1, 2, 1000])
+def test_time_that_does_not_rise_is_an_error(rows):
+    source = healthy((6, 6), batch_rows=rows)
+    back = altered(source, "timestamp", lambda i, frame, t: np.where((frame == 4) & (i == 1), 0.1, t))
     finding = found(back)["time_falls"]
     assert (finding.severity, finding.episode, finding.frame, finding.fixable) == ("error", "demo_1", 4, True)
     assert examine(back).untimely == {1}
 
 
 def test_time_that_jumps_or_runs_at_another_rate_is_a_warning():
-    jump = altered(healthy((6, 6)), "timestamp", lambda i, t: t + (np.arange(len(t)) >= 3) * 0.5 * i)
+    jump = altered(healthy((6, 6)), "timestamp", lambda i, frame, t: t + (frame >= 3) * 0.5 * i)
     assert (found(jump)["time_gap"].episode, found(jump)["time_gap"].frame) == ("demo_1", 3)
     assert "the longest takes 0.55 s" in found(jump)["time_gap"].what
-    slow = altered(healthy((6, 6)), "timestamp", lambda i, t: t * (1 + i))
+    slow = altered(healthy((6, 6)), "timestamp", lambda i, frame, t: t * (1 + i))
     assert found(slow)["rate"].what == "1 episodes run at 10 Hz or so; control_hz says 20.0"
     assert set(found(slow)) == {"rate"}
 
 
-@pytest.mark.parametrize("rows", [1, 2, 1000])
-def test_time_is_judged_by_whole_episodes_however_they_are_cut(rows):
-    source = healthy((6, 6), batch_rows=rows)
-    assert not {"time_falls", "time_gap", "rate"} & set(found(source))
-
-
 def test_missing_frames_and_wrong_lengths_are_errors():
-    gap = altered(healthy(batch_rows=1000), "frame_index", lambda i, f: f + (f >= 2) if i == 4 else f)
+    gap = altered(healthy(batch_rows=1000), "frame_index", lambda i, frame, f: f + (f >= 2) if i == 4 else f)
     finding = found(gap)["frame_gap"]
     assert (finding.severity, finding.episode, finding.frame) == ("error", "demo_4", 3)
     finding = found(with_episode(healthy(), 2, length=7))["length"]
     assert (finding.severity, finding.episode) == ("error", "demo_2")
     assert "4 where it says 7" in finding.what
-    strange = altered(healthy(batch_rows=1000), "episode_index", lambda i, e: e + 90 if i == 4 else e)
+    strange = altered(healthy(batch_rows=1000), "episode_index", lambda i, frame, e: e + 90 if i == 4 else e)
     assert found(strange)["unknown_episode"].what.startswith("5 steps belong to no row")
 
 
@@ -229,6 +233,15 @@ def test_what_equals_another_in_its_steps_alone_is_kept():
         assert found(alike)["duplicate"].what.startswith("1 episodes equal others in all steps, but not in everything")
         assert not found(alike)["duplicate"].fixable
         assert examine(alike).superfluous == set()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 1000])
+def test_episodes_that_end_alike_are_neither_duplicates_nor_frozen(rows):
+    source = healthy((4, 4), batch_rows=rows)
+    columns = {name: values.copy() for name, values in source.members[0].columns.items()}
+    ends = [{**columns, "actions": np.array([0.0, x, 0, 0])[:, None] * [1, 1, 1]} for x in (0.5, 0.7)]
+    alike = with_episode(with_episode(source, 0, ends[0]), 1, ends[1])
+    assert not {"duplicate", "frozen"} & set(found(alike))
 
 
 def test_frozen_episodes_leaking_splits_and_unknown_outcomes_are_found():
@@ -279,9 +292,25 @@ def test_a_repair_clips_actions_when_told_to_alone():
     assert "action_range" not in found(mended(source, clip_actions=True))
 
 
-def test_a_repair_computes_time_anew_when_told_to_and_only_where_it_falls():
-    source = healthy((6, 6, 6))
-    broken = altered(source, "timestamp", lambda i, t: t[::-1].copy() if i == 1 else t * (1 + i))
+def test_a_repair_clips_actions_among_episodes_that_have_none(tmp_path):
+    source = in_memory.source(episodes_per_part=9)
+    steps = tuple(replace(c, nullable=c.nullable or c.name == "actions") for c in source.header.steps)
+    members = list(source.members)
+    members[1] = replace(members[1], columns={k: v for k, v in members[1].columns.items() if k != "actions"})
+    store.write(replace(source, header=source.header.with_(steps=steps), members=members), str(tmp_path / "a"))
+    lacking = store.open_store(str(tmp_path / "a"))
+    (only,) = diff(lacking, mended(lacking, clip_actions=True))
+    assert (only.name, only.largest) == ("actions", 3.0)
+    assert "null" not in only.what
+    assert "action_range" not in found(mended(lacking, clip_actions=True))
+
+
+def test_a_repair_computes_time_anew_when_told_to_and_only_where_it_falls(tmp_path):
+    whole = healthy((6, 6, 6), batch_rows=1000)
+    store.write(
+        altered(whole, "timestamp", lambda i, frame, t: t[::-1].copy() if i == 1 else t * (2 + i)), str(tmp_path / "a")
+    )
+    broken = store.open_store(str(tmp_path / "a"))  # its batches hold several episodes
     assert list(diff(broken, mended(broken))) == []
     (only,) = diff(broken, mended(broken, retime=True))
     assert (only.name, only.episodes, only.episode) == ("timestamp", 1, "demo_1")
@@ -341,6 +370,7 @@ def test_counts_that_robomimic_needs_and_that_are_absent_are_added(human, tmp_pa
 def test_a_dataset_of_ours_that_came_with_wrong_counts_is_set_right_too(human, tmp_path):
     with h5py.File(human, "r+") as file:
         file["data"].attrs["total"] = 9666
+        file["data/demo_3"].attrs["num_samples"] = 999
     with pytest.warns(TrajloomWarning, match="9,666"):
         tl.read(human).write(tmp_path / "demos")
     assert of(tmp_path / "demos")["reader"].fixable

@@ -44,15 +44,15 @@ def repaired(source: Source) -> Source:
     """A dataset that came from HDF5, with right counts and filter keys, to be written in any format."""
     old = source.header
     robomimic = old.layout.get("kind") == "robomimic"
-    # what was read is forgotten, so that the writer counts
-    layout = {name: value for name, value in old.layout.items() if name not in ("episodes", "steps")}
-    layout["masks"] = {key: _known(about) for key, about in old.layout.get("masks", {}).items()}
+    masks = {key: _known(about) for key, about in old.layout.get("masks", {}).items()}
     attrs = {path: dict(found) for path, found in old.attrs.items()}
     if robomimic or "total" in attrs.get("data", {}):
         data = attrs.setdefault("data", {})
         data["total"] = _counted(data.get("total"), sum(part.num_steps for part in source.parts()))
     warnings = tuple(said for said in old.warnings if not REPAIRED.match(said))
-    return RepairedSource(source, old.with_(layout=layout, attrs=attrs, warnings=warnings), robomimic)
+    return RepairedSource(
+        source, old.with_(layout={**old.layout, "masks": masks}, attrs=attrs, warnings=warnings), robomimic
+    )
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,8 @@ def _counted(attr: Typed | None, count: int) -> Typed:
 
 
 def _known(about: Mapping[str, Any]) -> dict[str, Any]:
-    """A filter key without names that no demonstration has, and with each name once."""
-    gone = set(about.get("unknown", ()))
+    """A filter key that writes each name once, and none that no demonstration has."""
     kept = {name: value for name, value in about.items() if name != "unknown"}
     if isinstance(kept.get("names"), list):
-        kept["names"] = [name for name in dict.fromkeys(kept["names"]) if name not in gone]
+        kept["names"] = list(dict.fromkeys(kept["names"]))
     return kept
