@@ -38,13 +38,14 @@ def diff(
         with console.warnings_in_words(), console.episodes_bar("comparing") as progress:
             pair = read(first), read(second)
             found = list(check.diff(*pair, columns=columns or (), tolerance=tolerance, progress=progress))
-            by = check.matched_by(*pair) if found else ""
+            by = check.matched_by(*pair) if found else None
     except TrajloomError as error:
         print(f"trajloom: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
     if as_json:
-        print(json.dumps({"equal": not found, "differences": [one.to_json() for one in found]}, indent=2))
-    elif found:
+        told = {"equal": not found, "matched_by": by, "differences": [one.to_json() for one in found]}
+        print(json.dumps(told, indent=2))
+    elif by:
         _print(found, by)
     if found:
         raise typer.Exit(1)
