@@ -11,14 +11,14 @@ SOURCE = Path(__file__).parents[1] / "src" / "trajloom"
 
 LAYERS = [
     {"errors"},
-    {"seeding", "poses", "schema"},
+    {"seeding", "poses", "schema", "findings"},
     {"tables", "task", "folder", "parquet"},
     {"rollout"},
     {"formats", "engine", "sim"},
     {"store"},
     {"edit"},
     {"dataset", "augment", "pipeline"},
-    {"ingest", "query", "load", "annotation", "generation", "contract"},
+    {"ingest", "query", "load", "annotation", "generation", "contract", "check"},
     {"mimicgen"},
     {"run"},
     {"cli"},

@@ -7,6 +7,8 @@ import typer
 from trajloom.cli.annotate import annotate
 from trajloom.cli.compact import compact
 from trajloom.cli.convert import convert
+from trajloom.cli.diff import diff
+from trajloom.cli.doctor import doctor
 from trajloom.cli.expert import expert
 from trajloom.cli.generate import generate
 from trajloom.cli.info import info
@@ -22,7 +24,7 @@ typer_app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (annotate, generate, expert, convert, info, stats, compact):
+for command in (annotate, generate, expert, convert, info, stats, diff, doctor, compact):
     typer_app.command()(command)
 
 

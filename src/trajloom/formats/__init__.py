@@ -78,6 +78,11 @@ class Format(Protocol):
     Optional members: `SPECIALISES`, the name of the format that it is a special case of and is asked before;
     `ReadOptions` and `WriteOptions`, frozen dataclasses of settings, an instance of which `read` and `write` then take
     as `options`; `losses(source, options)`. One without `write` can only be read, one without `read` only be written.
+
+    For `trajloom doctor`: `findings(path) -> Iterator[Finding]`, what is wrong in the format's own files and cannot be
+    seen in the tables (stale statistics, totals, sizes); what `header.warnings` says need not be said again.
+    `repaired(source) -> Source`, the same dataset without the wrong counts and lists that reading and writing keep as
+    they were, and with a header without the warnings of them; `source` is any dataset whose `layout` names the format.
     """
 
     NAME: str
@@ -88,7 +93,10 @@ class Format(Protocol):
         ...
 
     def read(self, path: str, *, on_error: OnError = "raise") -> Source:
-        """Scan the metadata and return the dataset; with "skip", damaged episodes are left out with a warning."""
+        """Scan the metadata and return the dataset.
+
+        With "skip", damaged episodes are left out, each with a line in `header.warnings` that begins with "skipped ".
+        """
         ...
 
     def write(self, source: Source, path: str, *, overwrite: bool = False, progress: Progress | None = None) -> None:

@@ -10,6 +10,7 @@ A part exists once its commit record exists; the record is written last. Every p
 from trajloom.store.commits import Commit
 from trajloom.store.compaction import compact
 from trajloom.store.copy import write
+from trajloom.store.faults import findings
 from trajloom.store.reader import StoredDataset, StoredPart, is_store, open_store, read_header
 from trajloom.store.verify import verify
 from trajloom.store.writer import PartWriter, Writer, clean_orphans, create, resume, update_header
@@ -23,6 +24,7 @@ __all__ = [
     "clean_orphans",
     "compact",
     "create",
+    "findings",
     "is_store",
     "open_store",
     "read_header",

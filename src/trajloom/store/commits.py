@@ -127,16 +127,20 @@ def remove_part(folder: Folder, part: int) -> None:
         folder.remove(table, file_name(part))
 
 
+def orphans(folder: Folder, keep: Iterable[int]) -> list[str]:
+    """Names of the files of parts that do not count, and of what a writer left unfinished."""
+    keep = set(keep)
+    files = [f"{where}/{n}" for where in (COMMITS, *TABLES) for n in folder.names(where) if part_number(n) not in keep]
+    return files + [name for name in folder.names() if name.startswith(STAGING)]
+
+
 def remove_orphans(folder: Folder, keep: Iterable[int]) -> list[str]:
     """Delete the files of parts that do not count, and what a writer left unfinished; returns their names."""
-    keep, removed = set(keep), []
-    for where in (COMMITS, *TABLES):
-        for name in folder.names(where):
-            if part_number(name) not in keep:
-                folder.remove(where, name)
-                removed.append(f"{where}/{name}")
-    for name in folder.names():
-        if name.startswith(STAGING):
-            folder.remove_all(name)
-            removed.append(name)
+    removed = orphans(folder, keep)
+    for name in removed:
+        where, _, file = name.partition("/")
+        if file:
+            folder.remove(where, file)
+        else:
+            folder.remove_all(where)
     return removed

@@ -11,12 +11,13 @@ Whatever else a file holds is kept, so that file -> dataset -> file gives an equ
 import os
 
 from trajloom.formats import OnError, Progress, Source
+from trajloom.formats.hdf5.doctoring import findings, repaired
 from trajloom.formats.hdf5.equality import equal
 from trajloom.formats.hdf5.file import has_signature
 from trajloom.formats.hdf5.output import write_file
 from trajloom.formats.hdf5.source import Hdf5Source, read_source
 
-__all__ = ["NAME", "PART_BYTES", "SUFFIXES", "equal", "read", "sniff", "write"]
+__all__ = ["NAME", "PART_BYTES", "SUFFIXES", "equal", "findings", "read", "repaired", "sniff", "write"]
 
 NAME = "hdf5"
 SUFFIXES = (".hdf5", ".h5")
