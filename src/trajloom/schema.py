@@ -238,12 +238,15 @@ class Header:
         if unknown:
             raise SchemaError(f"{where}: unknown keys {sorted(unknown)}")
         plain = {name: values[name] for name in _HEADER_JSON if name in values}
-        plain.update({name: tuple(plain.get(name) or ()) for name in ("eefs", "sources", "warnings")})
-        return cls(
-            steps=tuple(Column.from_json(column) for column in values.get("steps", ())),
-            episodes=tuple(Column.from_json(column) for column in values.get("episodes", ())),
-            **plain,
-        )
+        try:
+            plain.update({name: tuple(plain.get(name) or ()) for name in ("eefs", "sources", "warnings")})
+            return cls(
+                steps=tuple(Column.from_json(column) for column in values.get("steps", ())),
+                episodes=tuple(Column.from_json(column) for column in values.get("episodes", ())),
+                **plain,
+            )
+        except (TypeError, ValueError, AttributeError, KeyError) as error:
+            raise SchemaError(f"{where} is no header: {error}") from error
 
     def with_(self, **changes: Any) -> "Header":
         """A copy with some fields changed."""
