@@ -7,9 +7,13 @@ import typer
 from trajloom.cli.annotate import annotate
 from trajloom.cli.compact import compact
 from trajloom.cli.convert import convert
+from trajloom.cli.drop_columns import drop_columns
 from trajloom.cli.expert import expert
 from trajloom.cli.generate import generate
 from trajloom.cli.info import info
+from trajloom.cli.merge import merge
+from trajloom.cli.slice import slice
+from trajloom.cli.split import split
 from trajloom.cli.stats import stats
 from trajloom.errors import TrajloomError
 
@@ -22,8 +26,8 @@ typer_app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (annotate, generate, expert, convert, info, stats, compact):
-    typer_app.command()(command)
+for command in (annotate, generate, expert, convert, merge, split, slice, drop_columns, info, stats, compact):
+    typer_app.command(command.__name__.replace("_", "-"))(command)
 
 
 @typer_app.callback(invoke_without_command=True)
