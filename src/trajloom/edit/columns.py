@@ -62,8 +62,16 @@ class Change:
 
 def fits(path: str, patterns: Iterable[str]) -> bool:
     """Whether a path, or its name as a column, is one of some names or fits one of some shell patterns."""
-    names = (path, path_of(path))
-    return any(name == p or fnmatchcase(name, p + "*" if p.endswith("/") else p) for p in patterns for name in names)
+    return any(_fits(name, pattern) for pattern in patterns for name in _names(path))
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return name == pattern or fnmatchcase(name, pattern + "*" if pattern.endswith("/") else pattern)
+
+
+def _names(path: str) -> set[str]:
+    """What a path may be called: itself, and the columns that it can be."""
+    return {path, stored_name(path, "steps"), stored_name(path, "episodes")}
 
 
 # ---- what is asked for -----------------------------------------------------------------------------------------
@@ -80,7 +88,7 @@ def keep(source: Source, patterns: Iterable[str]) -> Source:
     """
     patterns = tuple(patterns)
     own = [*source.header.steps_schema.names, *EPISODES.names]
-    _must_fit(source, [p for p in patterns if not any(fits(name, [p]) for name in own)])
+    _must_fit(source, [p for p in patterns if not any(_fits(name, p) for name in own)])
     return _changed(source, Change(keep=patterns))
 
 
@@ -113,7 +121,7 @@ def rename(source: Source, names: Mapping[str, str]) -> Source:
     ]
     if wrong:
         raise SettingsError("; ".join(wrong))
-    _must_fit(source, [*groups, *moves], literally=True)
+    _must_fit(source, names, literally=True)
     return _changed(source, Change(moves=moves, groups=groups))
 
 
@@ -122,10 +130,9 @@ def _is_name(name: str) -> bool:
 
 
 def _must_fit(source: Source, patterns: Iterable[str], literally: bool = False) -> None:
-    paths = [path_of(c.name) for c in (*source.header.steps, *source.header.episodes)]
     names = [c.name for c in (*source.header.steps, *source.header.episodes)]
     fit = _fits_literally if literally else fits
-    unknown = [p for p in patterns if not any(fit(path, [p]) for path in [*paths, *names])]
+    unknown = [p for p in patterns if not any(fit(path_of(name), [p]) for name in names)]
     if unknown:
         unknown = _unknown_in_rest(source, unknown, literally)
     if unknown:
@@ -133,7 +140,7 @@ def _must_fit(source: Source, patterns: Iterable[str], literally: bool = False) 
 
 
 def _fits_literally(path: str, names: Iterable[str]) -> bool:
-    return any(path == name or (name.endswith("/") and path.startswith(name)) for name in names)
+    return any(name in _names(path) or (name.endswith("/") and path.startswith(name)) for name in names)
 
 
 def _unknown_in_rest(source: Source, patterns: list[str], literally: bool) -> list[str]:

@@ -43,7 +43,7 @@ def merge(sources: Sequence[Source]) -> Source:
         raise SettingsError("there is nothing to merge; give two datasets or more")
     if len(sources) == 1:
         return sources[0]
-    called = [str(getattr(s, "path", None) or f"dataset {number}") for number, s in enumerate(sources, 1)]
+    called = _called(sources)
     header = union([source.header for source in sources], called)
     there = [listing(source) for source in sources]
     numbers = _numbers(sources, there)
@@ -60,6 +60,16 @@ def merge(sources: Sequence[Source]) -> Source:
         assert isinstance(first, MergedPart)
         pieces[0] = replace(first, leads=leads)
     return Arranged(sources, header, tuple(pieces))
+
+
+def _called(sources: Sequence[Source]) -> list[str]:
+    """What each dataset is called in errors and warnings, no two alike."""
+    paths = [getattr(source, "path", None) for source in sources]
+    numbered = [f"dataset {number}" for number in range(1, len(paths) + 1)]
+    return [
+        number if path is None else f"{path} ({number})" if paths.count(path) > 1 else str(path)
+        for path, number in zip(paths, numbered, strict=True)
+    ]
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------
