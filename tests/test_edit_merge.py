@@ -75,6 +75,11 @@ def test_a_column_that_a_dataset_lacks_is_null_there_and_never_zero():
     assert pa.Table.from_batches(only).num_rows == 9
 
 
+def test_a_dataset_without_episodes_lacks_nothing():
+    merged = merge([in_memory.source((1, 1)), other(lengths=())])
+    assert {c.name: c.nullable for c in merged.header.steps} == {c.name: c.nullable for c in HEADER.steps}
+
+
 def test_values_come_through_whatever_their_columns_became():
     whole, merged = in_memory.source(), Dataset(merge([in_memory.source(), other()]))
     for i in range(5):
@@ -270,7 +275,7 @@ def test_odd_files_are_merged_whole_or_refused_with_a_reason(one, two, tmp_path_
         must_fit_together(merged.source)
         merged.write(folder / "store")
     found = tl.read(folder / "store").source
-    assert steps(found).equals(steps(merged.source))
+    assert repr(steps(found).to_pylist()) == repr(steps(merged.source).to_pylist())  # NaN is NaN
     assert [json.loads(row["attrs"]) for row in episodes(found)] == [
         json.loads(row["attrs"]) for data in opened for row in episodes(data.source)
     ]

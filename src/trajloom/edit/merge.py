@@ -44,8 +44,9 @@ def merge(sources: Sequence[Source]) -> Source:
     if len(sources) == 1:
         return sources[0]
     called = _called(sources)
-    header = union([source.header for source in sources], called)
     there = [listing(source) for source in sources]
+    empty = [name for name, rows in zip(called, there, strict=True) if not rows.height]
+    header = union([source.header for source in sources], called, empty)
     numbers = _numbers(sources, there)
     names = pl.concat([rows["name"] for rows in there])
     clash = bool(names.is_duplicated().any())

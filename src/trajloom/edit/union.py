@@ -1,6 +1,6 @@
 """One header for several datasets."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any, Literal
@@ -14,7 +14,7 @@ ABOUT = ("unit", "frame", "when", "rotation")
 """What is known of a column beyond its element type and shape."""
 
 
-def union(headers: Sequence[Header], names: Sequence[str]) -> Header:
+def union(headers: Sequence[Header], names: Sequence[str], empty: Collection[str] = ()) -> Header:
     """The header of several datasets in one; `sources` is left to the caller.
 
     Columns are those of all, nullable where a dataset lacks them. What a dataset does not say of a column (unit, frame,
@@ -22,7 +22,8 @@ def union(headers: Sequence[Header], names: Sequence[str]) -> Header:
 
     Args:
         headers: Of the datasets.
-        names: What the datasets are called, for errors and warnings.
+        names: What the datasets are called, for errors and warnings, no two alike.
+        empty: Those without an episode, which lack nothing.
 
     Raises:
         SchemaError: Two datasets have different columns under one name.
@@ -30,7 +31,7 @@ def union(headers: Sequence[Header], names: Sequence[str]) -> Header:
     """
     notes: list[str] = []
     hz = _control_hz(headers, names, notes)
-    steps, episodes = _columns(headers, names)
+    steps, episodes = _columns(headers, names, empty)
     env_args = next((header.env_args for header in headers if header.env_args is not None), None)
     notes += _differing("env_args", [header.env_args for header in headers], names)
     attrs, layout = _attrs(headers), _layout([header.layout for header in headers])
@@ -78,7 +79,9 @@ def common(mappings: Iterable[Mapping[str, Any] | None]) -> dict[str, Any]:
 # ---- columns ---------------------------------------------------------------------------------------------------
 
 
-def _columns(headers: Sequence[Header], names: Sequence[str]) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
+def _columns(
+    headers: Sequence[Header], names: Sequence[str], empty: Collection[str]
+) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
     found: dict[str, list[tuple[str, Table, Column]]] = {}
     for name, header in zip(names, headers, strict=True):
         for column in header.steps:
@@ -91,7 +94,8 @@ def _columns(headers: Sequence[Header], names: Sequence[str]) -> tuple[tuple[Col
     united: dict[Table, list[Column]] = {"steps": [], "episodes": []}
     for members in found.values():
         column = reduce(_filled, (column for _, _, column in members))
-        nullable = len(members) < len(headers) or any(column.nullable for _, _, column in members)
+        lacking = set(names) - set(empty) - {name for name, _, _ in members}
+        nullable = bool(lacking) or any(column.nullable for _, _, column in members)
         united[members[0][1]].append(replace(column, nullable=nullable))
     return tuple(united["steps"]), tuple(united["episodes"])
 
