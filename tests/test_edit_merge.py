@@ -248,6 +248,17 @@ def test_what_was_split_and_merged_again_is_equal(tmp_path):
     assert hdf5.equal(HUMAN, tmp_path / "again.hdf5") == []
 
 
+def test_a_file_of_episodes_with_and_without_states_can_be_read(tmp_path):
+    data = tl.read(HUMAN)
+    merged = tl.merge(
+        [data.select("0"), data.select("1-9").drop_columns("obs/"), data.select("4").drop_columns("states")]
+    )
+    merged.write(tmp_path / "both.hdf5")
+    found = tl.read(tmp_path / "both.hdf5")
+    assert "states" not in found.episode(10)
+    np.testing.assert_array_equal(found.episode(3)["states"], data.episode(3)["states"])
+
+
 def test_different_formats_are_merged(tmp_path):
     Dataset(in_memory.source((2, 3))).write(tmp_path / "store")
     Dataset(in_memory.source((4,))).write(tmp_path / "file.hdf5")

@@ -13,6 +13,9 @@ Table = Literal["steps", "episodes"]
 ABOUT = ("unit", "frame", "when", "rotation")
 """What is known of a column beyond its element type and shape."""
 
+ESSENTIAL = ("actions", "states")
+"""Columns without which an episode of a file counts as damaged, unless the file is laid out as ours and says so."""
+
 
 def union(headers: Sequence[Header], names: Sequence[str], empty: Collection[str] = ()) -> Header:
     """The header of several datasets in one; `sources` is left to the caller.
@@ -34,7 +37,8 @@ def union(headers: Sequence[Header], names: Sequence[str], empty: Collection[str
     steps, episodes = _columns(headers, names, empty)
     env_args = next((header.env_args for header in headers if header.env_args is not None), None)
     notes += _differing("env_args", [header.env_args for header in headers], names)
-    attrs, layout = _attrs(headers), _layout([header.layout for header in headers])
+    lacking = any(column.nullable and column.name in ESSENTIAL for column in steps)
+    attrs, layout = _attrs(headers), {} if lacking else _layout([header.layout for header in headers])
     return edited(
         headers[0],
         *notes,
