@@ -80,7 +80,7 @@ class MemorySource:
                 self.header,
                 self.members[start : start + n],
                 self._attempts_of(start, last),
-                self.rest_rows if start == 0 else (),
+                self._rest_of(start),
                 self.batch_rows,
             )
             for start in cuts
@@ -92,6 +92,13 @@ class MemorySource:
         low = firsts[0] if start and firsts else 0
         high = firsts[1] if start != last and len(firsts) > 1 else np.inf
         return [row for row in self.attempt_rows if low <= row["attempt"] < high]
+
+    def _rest_of(self, start: int) -> list[tables.Rest]:
+        """Rows of this part's episodes, and in the first part those of no episode that there is."""
+        here = {member.row["episode_index"] for member in self.members[start : start + self.episodes_per_part]}
+        elsewhere = {member.row["episode_index"] for member in self.members} - here
+        wanted = [row for row in self.rest_rows if row.episode_index in here]
+        return [row for row in self.rest_rows if row.episode_index not in elsewhere] if start == 0 else wanted
 
     def parts(self) -> Sequence[MemoryPart]:
         return self._parts

@@ -25,7 +25,7 @@ def test_help_names_every_command_and_how_to_start():
     assert "Start with" in told
 
 
-@pytest.mark.parametrize("command", [command.callback.__name__ for command in typer_app.registered_commands])
+@pytest.mark.parametrize("command", [command.name for command in typer_app.registered_commands])
 def test_the_help_of_a_command_has_an_example(command):
     told = CliRunner(env={"COLUMNS": "200"}).invoke(typer_app, [command, "--help"])
     assert told.exit_code == 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trajloom.annotation import annotate
-    from trajloom.dataset import Dataset, read
+    from trajloom.dataset import Dataset, merge, read
     from trajloom.mimicgen import DataGenerator
     from trajloom.run import expert, generate
     from trajloom.store import compact
@@ -21,6 +21,7 @@ __version__ = version("trajloom")
 _HOMES = {
     "Dataset": "trajloom.dataset",
     "read": "trajloom.dataset",
+    "merge": "trajloom.dataset",
     "annotate": "trajloom.annotation",
     "compact": "trajloom.store",
     "generate": "trajloom.run",
@@ -42,6 +43,7 @@ __all__ = [
     "compact",
     "expert",
     "generate",
+    "merge",
     "read",
 ]
 

@@ -1,7 +1,7 @@
 """A dataset of any format, opened lazily: its tables as Polars frames, its episodes as arrays."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -12,8 +12,15 @@ import pyarrow as pa
 from polars.io.plugins import register_io_source
 
 from trajloom import formats, store, tables
-from trajloom.errors import LayoutError, LossError, UnknownNameError
-from trajloom.folder import Folder
+from trajloom.edit.drop import drop_columns
+from trajloom.edit.episodes import Wanted, ranges
+from trajloom.edit.merge import merge as merged
+from trajloom.edit.select import select
+from trajloom.edit.slice import slice_steps
+from trajloom.edit.split import split
+from trajloom.edit.view import paths_of
+from trajloom.errors import LayoutError, LossError, SettingsError, UnknownNameError
+from trajloom.folder import Folder, same_place
 from trajloom.formats import Loss, OnError, Part, Progress, Source
 from trajloom.schema import EPISODES, Header
 from trajloom.store import StoredDataset, StoredPart
@@ -47,6 +54,20 @@ def read(
         raise LayoutError(f"there is nothing at {path}")
     name = format or formats.find(path).NAME
     return Dataset(formats.read(name, path, on_error, options))
+
+
+def merge(datasets: Iterable["Dataset | str | os.PathLike[str]"]) -> "Dataset":
+    """Put datasets, or what lies at paths, one after the other as one dataset, whatever their formats.
+
+    How columns, episode numbers, names, attempts and the rest come together, `edit.merge.merge` says.
+
+    Raises:
+        SchemaError: Two datasets have different columns under one name.
+        SettingsError: They have different control rates, or there is no dataset.
+    """
+    if isinstance(datasets, str | os.PathLike):
+        raise SettingsError(f"merge takes several datasets, such as [{os.fspath(datasets)!r}, 'more.hdf5']")
+    return Dataset(merged([d.source if isinstance(d, Dataset) else read(d).source for d in datasets]))
 
 
 @dataclass(frozen=True)
@@ -142,7 +163,69 @@ class Dataset:
                 batches = _steps_of(part, episode_index, columns)
                 return Episode(row, _columns(batches, self.header, columns)).nested()
         known = self.episodes().select("episode_index").collect()["episode_index"]
-        raise UnknownNameError("episode", episode_index, _ranges(known.to_list()))
+        raise UnknownNameError("episode", episode_index, ranges(known.to_list()))
+
+    def select(
+        self, episodes: Wanted | None = None, *, split: str | None = None, where: str | None = None,
+        columns: str | Iterable[str] | None = None,
+    ) -> "Dataset":  # fmt: skip
+        """Some of its episodes and columns.
+
+        Args:
+            episodes: Numbers and ranges of `episode_index`, and names: "0-3,7,demo_9", or a list of numbers and names.
+            split: A split (robomimic's filter key) that they are in.
+            where: An SQL expression over the table `episodes`: "success and length > 50". Where it is null, it does
+                not hold.
+            columns: Columns to keep, by name or shell pattern: "actions", "obs/*". Our own columns always stay.
+
+        Raises:
+            UnknownNameError: An episode, split, column or column of `where` is not there.
+            SettingsError: `where` is no condition.
+        """
+        return Dataset(select(self.source, episodes=episodes, split=split, where=where, columns=columns))
+
+    def rename(self, names: Mapping[str, str]) -> "Dataset":
+        """Other names for columns, or groups of them: {"obs/old": "obs/new", "obs/a/": "obs/b/"}.
+
+        Raises:
+            UnknownNameError: There is no such column or group.
+            SettingsError: A new name is taken, or is none.
+        """
+        return Dataset(select(self.source, rename=names))
+
+    def drop_columns(self, patterns: str | Iterable[str]) -> "Dataset":
+        """It without the columns of some names or patterns ("next_obs/*"); UnknownNameError where one fits nothing."""
+        return Dataset(drop_columns(self.source, patterns))
+
+    def split(
+        self, *, ratio: float = 0.9, seed: int = 0, keys: tuple[str, str] | None = None, within: str | None = None
+    ) -> "Dataset":
+        """Put every episode in one of two splits (robomimic's filter keys), decided by seed and names alone.
+
+        Args:
+            ratio: Share of the first split.
+            seed: Decides the draws.
+            keys: Names of the two; by default "train" and "valid", with `within` before them: "better_train".
+            within: Divide the episodes of this split alone.
+
+        Raises:
+            SettingsError: The ratio is not between 0 and 1.
+            UnknownNameError: No episode is in the split `within`.
+        """
+        return Dataset(split(self.source, ratio=ratio, seed=seed, keys=keys, within=within))
+
+    def slice(self, start: float | None = None, stop: float | None = None, *, seconds: bool = False) -> "Dataset":
+        """The frames [start, stop) of every episode, as `frames[start:stop]` would choose them.
+
+        Args:
+            start: The first frame; negative ones count from the end. None is the episode's first.
+            stop: The frame after the last; negative ones count from the end. None is the episode's end.
+            seconds: Whether both are seconds, which need the control rate.
+
+        Raises:
+            SettingsError: A bound is no whole frame, or the rate is unknown where seconds are asked for.
+        """
+        return Dataset(slice_steps(self.source, start, stop, seconds=seconds))
 
     def write(
         self, path: str | os.PathLike[str], *, overwrite: bool = False, to: str | None = None, strict: bool = False,
@@ -166,7 +249,10 @@ class Dataset:
             SettingsError: The output is the input, or the format can only be read.
         """
         path = os.fspath(path)
-        name = to or _format_of(path)
+        name = to or format_of(path)
+        for origin in paths_of(self.source):
+            if same_place(origin, path):
+                raise SettingsError(f"the output {path} is the input, or lies within it; choose another place")
         if strict and (lost := self.losses(name, **options)):
             raise LossError(f"{name} cannot hold everything: " + "; ".join(loss.what for loss in lost))
         if name == NATIVE:
@@ -185,7 +271,8 @@ class Dataset:
         return f"Dataset({where}, {len(self)} episodes, {self.num_steps} steps, {len(self.header.steps)} columns{rate})"
 
 
-def _format_of(path: str) -> str:
+def format_of(path: str) -> str:
+    """Name of the format that `write` takes for a path: its suffix says it, none is ours; UnknownNameError."""
     found = formats.of_suffix(path.rstrip("/"))
     if found is not None:
         return found.NAME
@@ -310,13 +397,3 @@ def _steps_of(part: Part, episode_index: int, columns: Sequence[str] | None) -> 
         elif pieces:
             break
     return pieces
-
-
-def _ranges(numbers: Sequence[int]) -> list[str]:
-    """Numbers as a few ranges: 0-3, 5, 7-9."""
-    if not numbers:
-        return []
-    cuts = np.flatnonzero(np.diff(numbers) != 1) + 1
-    runs = [(run[0], run[-1]) for run in np.split(np.asarray(numbers), cuts)]
-    shown = [str(a) if a == b else f"{a}-{b}" for a, b in runs[:20]]
-    return shown + ["..."] * (len(runs) > 20)

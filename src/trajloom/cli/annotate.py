@@ -22,5 +22,5 @@ def annotate(
     with console.warnings_in_words(), console.episodes_bar("annotating") as progress:
         notes = run(source, out, task=task, overwrite=overwrite, progress=progress)
     for note in notes:
-        console.errors.print(f"note: {note}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        console.note(note)
     print(out)

@@ -45,6 +45,11 @@ def episodes_bar(words: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
+def note(text: str) -> None:
+    """Print a line on standard error that a user should know of."""
+    errors.print(f"note: {text}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
 @contextmanager
 def warnings_in_words() -> Iterator[None]:
     """Print warnings as one line each instead of Python's two with a place in the code."""
@@ -53,7 +58,7 @@ def warnings_in_words() -> Iterator[None]:
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         if str(message) not in seen:
             seen.add(str(message))
-            errors.print(f"note: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+            note(str(message))
 
     with warnings.catch_warnings():
         warnings.showwarning = show

@@ -9,9 +9,13 @@ from trajloom.cli.compact import compact
 from trajloom.cli.convert import convert
 from trajloom.cli.diff import diff
 from trajloom.cli.doctor import doctor
+from trajloom.cli.drop_columns import drop_columns
 from trajloom.cli.expert import expert
 from trajloom.cli.generate import generate
 from trajloom.cli.info import info
+from trajloom.cli.merge import merge
+from trajloom.cli.slice import slice
+from trajloom.cli.split import split
 from trajloom.cli.stats import stats
 from trajloom.errors import TrajloomError
 
@@ -24,8 +28,11 @@ typer_app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (annotate, generate, expert, convert, info, stats, diff, doctor, compact):
-    typer_app.command()(command)
+COMMANDS = (
+    annotate, generate, expert, convert, merge, split, slice, drop_columns, info, stats, diff, doctor, compact,
+)  # fmt: skip
+for command in COMMANDS:
+    typer_app.command(command.__name__.replace("_", "-"))(command)
 
 
 @typer_app.callback(invoke_without_command=True)

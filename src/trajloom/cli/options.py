@@ -41,6 +41,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output 
 MaxAttempts = Annotated[int | None, typer.Option(min=1, help="Give up after this many attempts.")]
 Unit = Annotated[int, typer.Option(min=1, help="Attempts in a part of the dataset.")]
 OnError = Annotated[str, typer.Option(help="'raise' refuses damaged episodes, 'skip' keeps the whole ones.")]
+To = Annotated[str | None, typer.Option(help="Format to write; by default the suffix decides, none: ours.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 
 

@@ -1,10 +1,17 @@
-"""A dataset seen through a function of its parts."""
+"""What the tools share: a dataset seen through a function of its parts, or put together from parts; and its header."""
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
+from trajloom.errors import TrajloomWarning
 from trajloom.formats import Part, Source
 from trajloom.schema import Header
+from trajloom.tables import Array
 
 
 @dataclass(frozen=True)
@@ -22,8 +29,116 @@ class View:
         """Where the source lies, so that nothing is written over its own input."""
         return getattr(self.source, "path", None)
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where all that it is made from lies."""
+        return paths_of(self.source)
+
     def parts(self) -> Sequence[Part]:
         return [self.change(part) for part in self.source.parts()]
 
     def models(self) -> Mapping[str, str]:
         return self.source.models()
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """Parts of other datasets, put together anew. Implements `formats.Source`."""
+
+    sources: tuple[Source, ...]
+    header: Header
+    pieces: tuple[Part, ...]
+    wanted: frozenset[str] | None = None
+    """Hashes of the models that are still of use; None where all are."""
+
+    @property
+    def path(self) -> str | None:
+        """Where the first of them lies, as far as it says."""
+        return next((path for source in self.sources if (path := getattr(source, "path", None)) is not None), None)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where all of them lie, so that nothing is written over its own input."""
+        return tuple(path for source in self.sources for path in paths_of(source))
+
+    def parts(self) -> Sequence[Part]:
+        return self.pieces
+
+    def models(self) -> Mapping[str, str]:
+        return Models(tuple(source.models() for source in self.sources), self.wanted)
+
+
+@dataclass(frozen=True)
+class Models(Mapping[str, str]):
+    """The models of some datasets, each read when it is asked for."""
+
+    found: tuple[Mapping[str, str], ...]
+    wanted: frozenset[str] | None
+
+    def __getitem__(self, sha: str) -> str:
+        for models in self.found if self.wanted is None or sha in self.wanted else ():
+            if sha in models:
+                return models[sha]
+        raise KeyError(sha)
+
+    def __iter__(self) -> Iterator[str]:
+        names = dict.fromkeys(sha for models in self.found for sha in models)
+        return (sha for sha in names if self.wanted is None or sha in self.wanted)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@dataclass(frozen=True)
+class PartView:
+    """A part as it is; its children say what of it they change. Implements `formats.Part`."""
+
+    part: Part
+
+    @property
+    def num_episodes(self) -> int:
+        return self.part.num_episodes
+
+    @property
+    def num_steps(self) -> int:
+        return self.part.num_steps
+
+    def steps(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        return self.part.steps(columns)
+
+    def episodes(self) -> pa.Table:
+        return self.part.episodes()
+
+    def attempts(self) -> pa.Table:
+        return self.part.attempts()
+
+    def rest(self) -> Iterator[pa.RecordBatch]:
+        return self.part.rest()
+
+
+def paths_of(source: Source) -> tuple[str, ...]:
+    """Where a dataset, or all that it is made from, lies; none where it does not say."""
+    path = getattr(source, "path", None)
+    return getattr(source, "paths", () if path is None else (str(path),))
+
+
+def edited(header: Header, *notes: str, **changes: Any) -> Header:
+    """The header of a dataset that was changed, with a warning for each note, which is also given as one now.
+
+    A generated dataset becomes final: nothing can be generated into what is made of it.
+    """
+    for note in notes:
+        warnings.warn(note, TrajloomWarning, stacklevel=4)
+    generation = changes.pop("generation", header.generation)
+    final = None if generation is None else {**generation, "edited": True}
+    return header.with_(generation=final, warnings=(*changes.pop("warnings", header.warnings), *notes), **changes)
+
+
+def rows_where(batch: pa.RecordBatch, keep: Array) -> pa.RecordBatch:
+    """The rows of a batch that a mask (T,) keeps, without a copy where they are neighbours."""
+    chosen = np.flatnonzero(keep)
+    if not len(chosen):
+        return batch.slice(0, 0)
+    if chosen[-1] - chosen[0] + 1 == len(chosen):
+        return batch.slice(int(chosen[0]), len(chosen))
+    return batch.take(pa.array(chosen))

@@ -112,7 +112,7 @@ def compact(
 
 def _final(stored: StoredDataset) -> Header:
     header = stored.header
-    if header.generation is None:
+    if header.generation is None or header.generation.get("edited"):
         return header
     if header.attempts_end is None:
         raise SettingsError(f"{stored.path} is still being generated; generate the rest before you compact it")

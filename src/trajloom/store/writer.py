@@ -284,11 +284,12 @@ def resume(path: str) -> Writer:
 
     Raises:
         LayoutError: There is no dataset.
-        SettingsError: The dataset was compacted, which made it final.
+        SettingsError: The dataset was compacted or edited, which made it final.
     """
     header = read_header(path)
-    if (header.generation or {}).get("compacted"):
-        raise SettingsError(f"{path} was compacted, which made it final; generate into another folder")
+    for change in ("compacted", "edited"):
+        if (header.generation or {}).get(change):
+            raise SettingsError(f"{path} was {change}, which made it final; generate into another folder")
     clean_orphans(path)
     return Writer(path, header)
 

@@ -1,7 +1,7 @@
 """Which arrays of a file's demonstrations become which columns: one decision a path, for the whole file."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -51,7 +51,13 @@ class Decision:
     oddities: list[str] = field(default_factory=list)
 
 
-def decide(names: Sequence[str], facts: Facts, num_samples: Sequence[int | None], ours: bool) -> Decision:
+def decide(
+    names: Sequence[str],
+    facts: Facts,
+    num_samples: Sequence[int | None],
+    ours: bool,
+    lacking: Collection[str] = (),
+) -> Decision:
     """Decide for every path whether it is per step, per episode, or neither.
 
     Args:
@@ -59,6 +65,7 @@ def decide(names: Sequence[str], facts: Facts, num_samples: Sequence[int | None]
         facts: What lies in them.
         num_samples: What each says is its length.
         ours: Whether we exported the file, so that it may hold lineage columns.
+        lacking: Columns that whole episodes may lack.
     """
     decision = Decision(np.zeros(len(names), dtype=np.int64))
     if "actions" not in facts.arrays and "action" in facts.arrays:
@@ -79,7 +86,7 @@ def decide(names: Sequence[str], facts: Facts, num_samples: Sequence[int | None]
             table, column = "lineage", replace(column, name=path.partition("/")[2])
         _plan(path, column, table, found, names, decision)
     _find_faults(kept, facts, num_samples, decision)
-    _find_missing([*known, "states"], facts, decision)
+    _find_missing([path for path in (*known, "states") if known.get(path, path) not in lacking], facts, decision)
     for episode, faults in facts.faults.items():
         decision.faults[episode] += faults
     return decision

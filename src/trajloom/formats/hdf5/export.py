@@ -56,14 +56,15 @@ def read_attempts(root: h5g.GroupID) -> pa.Table:
 
 
 def header_fields(header: Header) -> dict[str, Any]:
-    """What of a header is written, as JSON values."""
+    """What of a header is written, as JSON values; `lacking` are columns that episodes may lack and be whole."""
     columns: dict[str, Any] = {}
     for table in ("steps", "episodes"):
         for column in getattr(header, table):
             about = {name: getattr(column, name) for name in ABOUT if getattr(column, name) is not None}
             columns.update({f"{table}:{column.name}": about} if about else {})
     values = header.to_json()
-    return {**{name: values[name] for name in KEPT}, "eefs": list(header.eefs), "columns": columns}
+    lacking = [column.name for column in header.steps if column.nullable]
+    return {**{name: values[name] for name in KEPT}, "eefs": list(header.eefs), "columns": columns, "lacking": lacking}
 
 
 def restored(header: Header, fields: Mapping[str, Any]) -> Header:

@@ -84,7 +84,8 @@ def _scan(file: Hdf5File, without: frozenset[str]) -> Scan:
     ranks = {name: rank for rank, name in enumerate(frame.demos)}
     kept = [index for index in indices if index is not None]
     rising = ours and len(kept) == len(names) and all(np.diff(kept) > 0)
-    decision = decide(names, facts, num_samples, ours)
+    fields = read_fields(file.root) if ours else None
+    decision = decide(names, facts, num_samples, ours, (fields or {}).get("lacking", ()))
     extras, attrs = _extras(file, walker, frame, masks, ours)
     result = Scan(
         stamp=file.stamp,
@@ -97,7 +98,7 @@ def _scan(file: Hdf5File, without: frozenset[str]) -> Scan:
         num_samples=num_samples,
         extras=extras,
         attrs=attrs,
-        fields=read_fields(file.root) if ours else None,
+        fields=fields,
         attempts=read_attempts(file.root) if ours else None,
     )
     result.oddities = [*frame.oddities, *masks.oddities, *_wrong_counts(result, without), *decision.oddities]
