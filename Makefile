@@ -8,7 +8,7 @@ STAMP = $(VENV)/.installed
 DEMO = demo-output
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test light lint check benchmark schemas interop clean
+.PHONY: help demo test light lint check benchmark schemas interop fuzz clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ benchmark: $(STAMP) ## measure every claim of speed again (an hour)
 
 interop: $(STAMP) ## read a generated file with robomimic itself, in an environment of its own
 	scripts/interop.sh
+
+fuzz: $(STAMP) ## damage files of every format 2,000 times: only errors of ours may come out
+	$(BIN)/python tests/fuzz/fuzz.py $(ARGS)
 
 clean: ## remove the virtual environment and the demo's output
 	rm -rf $(VENV) $(DEMO)

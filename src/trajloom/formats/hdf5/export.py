@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from h5py import h5d, h5g, h5s, h5t
 
+from trajloom.errors import DamagedFileError
 from trajloom.formats.hdf5.layout import MARK
 from trajloom.formats.hdf5.scan import opened
 from trajloom.formats.hdf5.values import read_attrs, spell, type_of, value_of, write_attr
@@ -52,7 +53,12 @@ def read_attempts(root: h5g.GroupID) -> pa.Table:
         return ATTEMPTS.empty_table()
     data = np.empty(dataset.shape, dtype=np.uint8)
     dataset.read(h5s.ALL, h5s.ALL, data)
-    return pa.ipc.open_stream(pa.py_buffer(data.tobytes())).read_all().cast(ATTEMPTS)
+    try:
+        attempts = pa.ipc.open_stream(pa.py_buffer(data.tobytes())).read_all().cast(ATTEMPTS)
+        attempts.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DamagedFileError(f"the ledger {MARK}/attempts cannot be read ({error})") from error
+    return attempts
 
 
 def header_fields(header: Header) -> dict[str, Any]:

@@ -11,7 +11,10 @@ from h5py import h5d, h5f, h5g, h5p, h5s
 from numpy.typing import NDArray
 
 from trajloom.errors import DamagedFileError, LayoutError, TrajloomError
+from trajloom.folder import Folder
+from trajloom.formats._place import local_file
 from trajloom.formats.hdf5.columns import Plan
+from trajloom.formats.hdf5.heaps import has_endless_heap
 from trajloom.formats.hdf5.scan import UNREADABLE, first_line, raw
 from trajloom.formats.hdf5.values import rows_of, type_named
 
@@ -22,9 +25,10 @@ METADATA_CACHE = 4 << 20
 
 
 def has_signature(path: str | os.PathLike[str]) -> bool:
-    """Whether a file starts as HDF5 does, perhaps after a block of the user's."""
+    """Whether a file, at a path or URL, starts as HDF5 does, perhaps after a block of the user's."""
+    place = Folder(os.fspath(path))
     try:
-        with open(path, "rb") as file:
+        with place.fs.open(place.root, "rb") as file:
             at = 0
             while at <= MAX_SIGNATURE_AT:
                 file.seek(at)
@@ -50,22 +54,30 @@ class Hdf5File:
             DamagedFileError: HDF5 cannot open it, or it is not the one that was scanned (`stamp`).
         """
         self.path = path
-        if not Path(path).exists():
+        place = Folder(path)
+        if not place.exists():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         if not has_signature(path):
             raise LayoutError(f"{path}: expected an HDF5 file; it does not start like one")
+        self._local = local_file(path)
+        self.descriptor = os.open(self._local, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        stat = os.fstat(self.descriptor)
+        # the time of a remote file's copy says nothing, and differs from process to process
+        self.stamp = (stat.st_size, stat.st_mtime_ns if place.local else 0)
+        if stamp is None and has_endless_heap(self.descriptor, stat.st_size):
+            self._forget()
+            raise DamagedFileError(f"{path} cannot be opened: its heap of texts is damaged; nothing of it can be read")
         try:
-            self.id = h5f.open(os.fsencode(path), h5f.ACC_RDONLY, file_access())
+            self.id = h5f.open(os.fsencode(self._local), h5f.ACC_RDONLY, file_access())
             self.root = h5g.open(self.id, b"/")
         except BlockingIOError:
+            self._forget()
             raise  # somebody is writing it
         except UNREADABLE as error:
+            self._forget()
             raise DamagedFileError(
                 f"{path} cannot be opened: {first_line(error)}; nothing of it can be read"
             ) from error
-        self.descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        stat = os.fstat(self.descriptor)
-        self.stamp = (stat.st_size, stat.st_mtime_ns)
         if stamp not in (None, self.stamp):
             self.close()
             raise DamagedFileError(f"{path} has changed since it was scanned; read it again")
@@ -73,9 +85,12 @@ class Hdf5File:
     def close(self) -> None:
         """Close it."""
         if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+            self._forget()
             self.id.close()
+
+    def _forget(self) -> None:
+        os.close(self.descriptor)
+        self.descriptor = -1
 
     def __del__(self) -> None:
         if getattr(self, "descriptor", -1) >= 0:
@@ -91,8 +106,8 @@ class Hdf5File:
 
     @cached_property
     def folder(self) -> Path:
-        """Where it lies."""
-        return Path(self.path).resolve().parent
+        """Where it, or its copy, lies."""
+        return Path(self._local).resolve().parent
 
     def group(self, path: str) -> h5g.GroupID:
         """A group by its path, whose links the scan has checked."""

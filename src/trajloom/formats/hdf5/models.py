@@ -66,10 +66,13 @@ def is_plain_name(value: str) -> bool:
 
 
 class NamedModels:
-    """Model files that demonstrations only name: they are written beside the data, under `models/`."""
+    """Model files that demonstrations only name: they are written beside the data, under `models/`.
 
-    def __init__(self, folder: Path):
-        self.folder = folder / "models"
+    Beside a file at a URL nothing is written: its attributes hold the models themselves.
+    """
+
+    def __init__(self, folder: Path | None):
+        self.folder = None if folder is None else folder / "models"
 
     def kept_beside(self, attrs: Mapping[str, Any], xml: str | None) -> dict[str, Any]:
         """Attributes of a demonstration once its model is where they say it is.
@@ -79,6 +82,8 @@ class NamedModels:
         value = value_of(attrs.get("model_file"))
         if xml is None or not isinstance(value, str) or is_xml(value) or not is_plain_name(value):
             return dict(attrs)
+        if self.folder is None:
+            return {**attrs, "model_file": {"dtype": "str", "value": xml}}
         path = self.folder / value
         if not path.exists() and not (self.folder.parent / value).exists():
             self.folder.mkdir(exist_ok=True)

@@ -1,0 +1,41 @@
+"""Damage that HDF5's own library never comes back from, found before the library sees it.
+
+Text of variable length lies in heap collections: `GCOL`, version, size, then objects (index, references, size); the
+last, of index 0, is free space. Where that one says size 0, the library's loop never ends (HDF5 1.14 and 2.0).
+"""
+
+import mmap
+import struct
+from collections.abc import Iterator
+
+MAGIC = b"GCOL\x01\0\0\0"
+OBJECT = struct.Struct("<HHIQ")
+HEAD = 16
+MAX_FILE_BYTES = 1 << 30
+"""Larger files are not looked through, which would take seconds."""
+
+
+def has_endless_heap(descriptor: int, file_bytes: int) -> bool:
+    """Whether a file holds a heap collection that the library would read for ever."""
+    if not HEAD < file_bytes <= MAX_FILE_BYTES:
+        return False
+    with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
+        return any(_is_endless(data, at) for at in _collections(data))
+
+
+def _collections(data: mmap.mmap) -> Iterator[int]:
+    at = data.find(MAGIC)
+    while at >= 0:
+        yield at
+        at = data.find(MAGIC, at + 1)
+
+
+def _is_endless(data: mmap.mmap, at: int) -> bool:
+    (size,) = struct.unpack_from("<Q", data, at + 8) if at + HEAD <= len(data) else (0,)
+    end, place = min(at + size, len(data)), at + HEAD
+    while place + OBJECT.size <= end:
+        index, _, _, nbytes = OBJECT.unpack_from(data, place)
+        if index == 0:
+            return nbytes == 0
+        place += OBJECT.size + -(-nbytes // 8) * 8
+    return False
