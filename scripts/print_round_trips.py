@@ -14,8 +14,8 @@ WHY_NOT: dict[tuple[str, str], str] = {}
 WORDS = """# Round trips
 
 Whether a dataset of format A (rows), converted to format B (columns) and back to A, is what it was: values, element
-types, shapes, names, attributes, empty groups; NaN equals NaN. What B has no place for is kept aside in the output, in a
-folder or group `trajloom` that B's own tools do not see. `convert` names it before it writes.
+types, shapes, names, attributes, empty groups; NaN equals NaN. What B has no place for is kept aside in the output, in
+a folder or group `trajloom` that B's own tools do not see. `convert` names it before it writes.
 
 Written by `scripts/print_round_trips.py`; every "yes" is tested over generated datasets (ragged and empty episodes, all
 element types, nested groups, unicode, colliding names, arrays of 0 to 5 dimensions), and over real files from HDF5.
