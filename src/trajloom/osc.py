@@ -22,6 +22,7 @@ _ARM_SIZES = {"OSC_POSE": 6, "OSC_POSITION": 3}
 _SIGN_FIXED_IN = (1, 2)
 _BASE_FRAME_SINCE = (1, 5)
 _HELD_UNTIL = (1, 5)
+_INPUT_TYPE_SINCE = (1, 5)
 _ROUNDING = 1e-9
 """Of an action's range: an action this much beyond it came there by rounding."""
 
@@ -199,13 +200,14 @@ def is_absolute(config: Mapping[str, Any]) -> bool:
     return _is_absolute(_arm_config(config))
 
 
-def with_input(config: Mapping[str, Any], absolute: bool) -> dict[str, Any]:
+def with_input(config: Mapping[str, Any], version: str | None, absolute: bool) -> dict[str, Any]:
     """`controller_configs` of the same controller that takes targets, or changes, in the words of its own version."""
-    arm = _arm_config(config)
-    if arm is config:
-        word = {"input_type": "absolute" if absolute else "delta"}
-        return {**config, **(word if "input_type" in config else {"control_delta": not absolute})}
-    return _replaced(config, arm, {**arm, "input_type": "absolute" if absolute else "delta"})
+    arm, known = _arm_config(config), _version(version)
+    new = {"input_type": "absolute" if absolute else "delta"}
+    old = {"control_delta": not absolute}
+    is_new = "input_type" in arm or arm is not config or (known is not None and known >= _INPUT_TYPE_SINCE)
+    words = {**(new if is_new else old), **(old if "control_delta" in arm else {})}
+    return {**arm, **words} if arm is config else _replaced(config, arm, {**arm, **words})
 
 
 def _replaced(node: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

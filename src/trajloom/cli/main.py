@@ -4,12 +4,15 @@ import sys
 
 import typer
 
+from trajloom.cli.actions import actions
 from trajloom.cli.annotate import annotate
 from trajloom.cli.compact import compact
 from trajloom.cli.convert import convert
 from trajloom.cli.expert import expert
 from trajloom.cli.generate import generate
 from trajloom.cli.info import info
+from trajloom.cli.resample import resample
+from trajloom.cli.resize import resize
 from trajloom.cli.stats import stats
 from trajloom.errors import TrajloomError
 
@@ -22,7 +25,7 @@ typer_app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (annotate, generate, expert, convert, info, stats, compact):
+for command in (annotate, generate, expert, convert, resample, resize, actions, info, stats, compact):
     typer_app.command()(command)
 
 

@@ -1,5 +1,6 @@
 """Options that several commands have, declared once."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -41,6 +42,9 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output 
 MaxAttempts = Annotated[int | None, typer.Option(min=1, help="Give up after this many attempts.")]
 Unit = Annotated[int, typer.Option(min=1, help="Attempts in a part of the dataset.")]
 OnError = Annotated[str, typer.Option(help="'raise' refuses damaged episodes, 'skip' keeps the whole ones.")]
+Format = Annotated[
+    str | None, typer.Option(help="Format to write; by default the suffix of the output decides, none: ours.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 
 
@@ -49,6 +53,14 @@ def on_error(word: str) -> Literal["raise", "skip"]:
     if word not in ("raise", "skip"):
         raise typer.BadParameter(f"--on-error must be 'raise' or 'skip', got {word!r}")
     return word
+
+
+def pairs(option: str, words: Sequence[str] | None) -> dict[str, str]:
+    """An option of NAME=VALUE that may be given often."""
+    wrong = [word for word in words or () if not all(word.rpartition("="))]
+    if wrong:
+        raise typer.BadParameter(f"{option} must be NAME=VALUE, got {wrong[0]!r}")
+    return {name: value for name, _, value in (word.rpartition("=") for word in words or ())}
 
 
 def loop(word: str) -> "Kind":
