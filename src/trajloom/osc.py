@@ -14,6 +14,7 @@ from trajloom.errors import SourceError
 from trajloom.poses import Poses, axis_angle_from_rotation, invert, make, rotation_from_axis_angle
 
 Array = NDArray[np.floating]
+Mask = NDArray[np.bool_]
 
 DEFAULT = {"type": "OSC_POSE", "output_max": [0.05] * 3 + [0.5] * 3, "output_min": [-0.05] * 3 + [-0.5] * 3}
 """What robosuite's own OSC_POSE does with an action: at most 5 cm and 0.5 rad a step."""
@@ -119,7 +120,7 @@ class RecordedController:
             rotation = np.swapaxes(rotation, -1, -2)
         return make(eef_in_world[:, :3, 3] + position, rotation @ eef_in_world[:, :3, :3])
 
-    def to_absolute(self, eef_in_world: Poses, actions: Array, base_in_world: Array) -> tuple[Array, Array]:
+    def to_absolute(self, eef_in_world: Poses, actions: Array, base_in_world: Array) -> tuple[Array, Mask]:
         """Delta actions as the target poses that they ask for, in the controller's frame.
 
         Args:
@@ -138,7 +139,7 @@ class RecordedController:
         arm = np.hstack([reached[:, :3, 3] + command[:, :3], axis_angle_from_rotation(turn)])
         return self._with_gripper(arm, actions), self._outside(actions).any(axis=1)
 
-    def to_delta(self, eef_in_world: Poses, actions: Array, base_in_world: Array) -> tuple[Array, Array]:
+    def to_delta(self, eef_in_world: Poses, actions: Array, base_in_world: Array) -> tuple[Array, Mask]:
         """The inverse of `to_absolute`; a target out of one step's reach becomes the longest step towards it.
 
         Where a target rotation is held (before robosuite 1.5), one that is the last one's to the bit becomes no turn.
@@ -172,7 +173,7 @@ class RecordedController:
         (low, high), (out_low, out_high) = self.input_range, self.output_range
         return low + (command[:, : self.arm_size] - out_low) / (out_high - out_low) * (high - low)
 
-    def _outside(self, actions: Array) -> Array:
+    def _outside(self, actions: Array) -> Mask:
         """(T, A). Where an action lies out of the input range by more than rounding."""
         low, high = self.input_range
         arm, room = np.asarray(actions, dtype=np.float64)[:, : self.arm_size], _ROUNDING * (high - low)
@@ -190,7 +191,7 @@ class RecordedController:
         return np.hstack([arm, np.zeros((len(arm), 6 - self.arm_size))])
 
 
-def _last(marked: Array) -> Array:
+def _last(marked: Mask) -> NDArray[np.intp]:
     """(T,). For each row, the last marked row at or before it; the first row counts as marked."""
     return np.maximum.accumulate(np.where(marked, np.arange(len(marked)), 0))
 

@@ -27,9 +27,10 @@ def resize(
 ) -> Source:
     """A dataset with images of another size; they are stretched, nothing is cropped or padded.
 
-    Colour images (uint8, of 1, 3 or 4 channels or none) are filtered by Pillow: "area" averages what a new pixel covers
-    (and repeats pixels where it enlarges), "bilinear" is smooth both ways, "nearest" chooses. Depth, segmentations and
-    masks, and everything that is not uint8, always take the nearest pixel: between two depths or labels there is none.
+    Colour images (uint8, of 1, 3 or 4 channels or none) can be filtered: "area" gives the average of what a new pixel
+    covers, to the nearest whole number; "bilinear" is Pillow's triangle filter, smooth where it enlarges too; "nearest"
+    chooses a pixel. Each channel is its own: a fourth one is not taken for opacity. Depth, segmentations and masks, and
+    everything that is not uint8, always take the nearest pixel: between two depths or labels there is none.
 
     Camera intrinsics, where columns or attributes hold any, are not adjusted. `camera_heights` and `camera_widths` in
     `env_args` are, where they are one number each and every image was resized.
@@ -51,7 +52,7 @@ def resize(
     if method not in METHODS:
         raise UnknownNameError("method of resizing", method, METHODS)
     chosen = _chosen(source.header, columns)
-    if method != "nearest" and any(image_of(column) == "color" for column in chosen):
+    if method == "bilinear" and any(image_of(column) == "color" for column in chosen):
         _pillow()
     new = {column.name: replace(column, shape=(height, width, *column.shape[2:])) for column in chosen}
     resizing = Resizing(source.header, _resized(source.header, new, height, width), new, method)
@@ -120,15 +121,34 @@ def nearest(images: Array, height: int, width: int) -> Array:
     return images[:, rows[:, None], cols]
 
 
-def filtered(images: Array, height: int, width: int, method: Method) -> Array:
-    """(N, height, width, ...). Images (N, H, W) or (N, H, W, C), uint8, as Pillow resizes them."""
+def area(images: Array, height: int, width: int) -> Array:
+    """(N, height, width, ...). The averages of what each new pixel covers of images (N, H, W, ...) of uint8."""
+    found = np.empty((len(images), height, width, *images.shape[3:]), dtype=np.uint8)
+    for i, one in enumerate(images):
+        columns = _averages(one.swapaxes(0, 1).astype(np.float64), width).swapaxes(0, 1)
+        found[i] = np.rint(_averages(columns, height))
+    return found
+
+
+def _averages(values: Array, size: int) -> Array:
+    """(size, ...). The averages of `size` equal stretches of values (L, ...), which may end between two of them."""
+    edges = np.arange(size + 1) * len(values) / size
+    whole = np.minimum(edges.astype(np.intp), len(values) - 1)
+    part = (edges - whole).reshape(-1, *[1] * (values.ndim - 1))
+    sums = np.zeros((len(values) + 1, *values.shape[1:]))
+    np.cumsum(values, axis=0, out=sums[1:])
+    return np.diff(sums[whole] + part * values[whole], axis=0) * (size / len(values))
+
+
+def bilinear(images: Array, height: int, width: int) -> Array:
+    """(N, height, width, ...). Images (N, H, W) or (N, H, W, C) of uint8 as Pillow resizes them, a channel a time."""
     image = _pillow()
-    how = {"area": image.Resampling.BOX, "bilinear": image.Resampling.BILINEAR}[method]
-    flat = images[..., 0] if images.shape[3:] == (1,) else images
-    found = np.empty((len(flat), height, width, *flat.shape[3:]), dtype=np.uint8)
-    for i, one in enumerate(flat):
-        found[i] = np.asarray(image.fromarray(np.ascontiguousarray(one)).resize((width, height), how))
-    return found.reshape(len(flat), height, width, *images.shape[3:])
+    planes = np.moveaxis(images, -1, 1) if images.ndim == 4 else images[:, None]
+    found = np.empty((*planes.shape[:2], height, width), dtype=np.uint8)
+    for i, j in np.ndindex(*planes.shape[:2]):
+        one = image.fromarray(np.ascontiguousarray(planes[i, j]))
+        found[i, j] = np.asarray(one.resize((width, height), image.Resampling.BILINEAR))
+    return np.moveaxis(found, 1, -1) if images.ndim == 4 else found[:, 0]
 
 
 # ---- parts -----------------------------------------------------------------------------------------------------
@@ -159,9 +179,8 @@ class Resizing:
 
     def _pixels(self, images: Array, old: Column, new: Column) -> Array:
         height, width = new.shape[:2]
-        if image_of(old) != "color" or self.method == "nearest":
-            return nearest(images, height, width)
-        return filtered(images, height, width, self.method)
+        ways = {"area": area, "bilinear": bilinear, "nearest": nearest}
+        return ways[self.method if image_of(old) == "color" else "nearest"](images, height, width)
 
 
 @dataclass(frozen=True)
