@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from trajloom import poses
 from trajloom.errors import HostileFileError, ShapeError, SourceError
+from trajloom.osc import RecordedController
 from trajloom.sim import tasks
 from trajloom.sim.annotate import annotate_episode
-from trajloom.sim.recorded_controller import RecordedController
 from trajloom.sim.scene import make_scene
 
 DEMOS = Path(__file__).parents[1] / "examples/data/robomimic_lift_ph10_lowdim.hdf5"

@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "trajloom"
 LAYERS = [
     {"errors"},
     {"seeding", "poses", "schema", "findings"},
-    {"tables", "task", "folder", "parquet"},
+    {"tables", "task", "folder", "parquet", "osc", "mjcf"},
     {"rollout"},
     {"formats", "engine", "sim"},
     {"store"},

@@ -6,6 +6,7 @@ import h5py
 import mujoco
 import pytest
 
+from trajloom import mjcf
 from trajloom.errors import HostileFileError, LayoutError
 from trajloom.sim import model_xml
 
@@ -79,9 +80,9 @@ def test_elements_that_would_add_bodies_are_noted():
         ("<mujoco><include file='/etc/passwd'/></mujoco>", "includes another file"),
         ("<mujoco><worldbody><body><include file='a.xml'/></body></worldbody></mujoco>", "includes another file"),
         ("<!DOCTYPE m [<!ENTITY a SYSTEM '/etc/passwd'>]><mujoco>&a;</mujoco>", "entities"),
-        ("<mujoco>" + "<a/>" * model_xml.MAX_ELEMENTS + "</mujoco>", "elements"),
+        ("<mujoco>" + "<a/>" * mjcf.MAX_ELEMENTS + "</mujoco>", "elements"),
         ("<mujoco>" + "<body>" * 200 + "</body>" * 200 + "</mujoco>", "nested"),
-        ("<mujoco>" + " " * model_xml.MAX_BYTES + "</mujoco>", "long"),
+        ("<mujoco>" + " " * mjcf.MAX_BYTES + "</mujoco>", "long"),
     ],
     ids=["include", "deep include", "entity", "elements", "depth", "length"],
 )

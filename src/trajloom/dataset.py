@@ -12,6 +12,9 @@ import pyarrow as pa
 from polars.io.plugins import register_io_source
 
 from trajloom import formats, store, tables
+from trajloom.edit import actions as converting
+from trajloom.edit import resample as resampling
+from trajloom.edit import resize as resizing
 from trajloom.edit.drop import drop_columns
 from trajloom.edit.episodes import Wanted, ranges
 from trajloom.edit.merge import merge as merged
@@ -260,6 +263,40 @@ class Dataset:
             store.write(self.source, path, overwrite=overwrite, progress=progress)
         else:
             formats.write(name, self.source, path, overwrite=overwrite, progress=progress, options=options)
+
+    def resample(
+        self, hz: float, *, method: resampling.Method = "linear", columns: Mapping[str, resampling.Rule] | None = None,
+        from_hz: float | None = None,
+    ) -> "Dataset":  # fmt: skip
+        """The dataset at another rate, by its timestamps; see `edit.resample` for what becomes of each column.
+
+        Args:
+            hz: Steps a second.
+            method: "linear" (and SLERP for rotations), or "nearest" to interpolate nothing.
+            columns: Rules of single columns: "linear", "slerp", "nearest" or "previous".
+            from_hz: The rate that it had, where it does not say.
+        """
+        return Dataset(resampling.resample(self.source, hz, method=method, columns=columns, from_hz=from_hz))
+
+    def resize(
+        self, height: int, width: int, *, columns: Sequence[str] | None = None, method: resizing.Method = "area"
+    ) -> "Dataset":
+        """The dataset with images of another size; depth and masks take the nearest pixel. See `edit.resize`.
+
+        Args:
+            height, width: In pixels.
+            columns: Columns to resize; None takes all that are known for images.
+            method: "area", "bilinear" or "nearest", for colour images.
+        """
+        return Dataset(resizing.resize(self.source, height, width, columns=columns, method=method))
+
+    def actions(self, to: converting.To = "absolute") -> "Dataset":
+        """The dataset with robosuite's OSC actions as target poses, or as changes of the pose; see `edit.actions`.
+
+        Args:
+            to: "absolute" or "delta".
+        """
+        return Dataset(converting.actions(self.source, to))
 
     def losses(self, to: str, **options: Any) -> list[Loss]:
         """What of it a format, named as in `write`, has no place for; nothing where the format holds it all."""

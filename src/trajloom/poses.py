@@ -167,3 +167,46 @@ def interpolate(start: Poses, end: Poses, fraction: NDArray[np.floating]) -> Pos
     rotation = rotation_from_axis_angle(fraction[:, None] * turn) @ start[:3, :3]
     rotation[fraction == 1.0] = end[:3, :3]
     return make(position, rotation)
+
+
+def slerp(start: NDArray[np.floating], end: NDArray[np.floating], fraction: NDArray[np.floating]) -> Poses:
+    """Rotations between pairs of rotations: about a constant axis, evenly, the short way round.
+
+    Args:
+        start, end: (..., 3, 3).
+        fraction: (...). 0 is `start`, 1 is `end`.
+
+    Returns:
+        (..., 3, 3).
+    """
+    turn = axis_angle_from_rotation(end @ np.swapaxes(start, -1, -2))
+    return rotation_from_axis_angle(np.asarray(fraction)[..., None] * turn) @ start
+
+
+def slerp_quat(
+    start: NDArray[np.floating], end: NDArray[np.floating], fraction: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """Unit quaternions between pairs of quaternions, as `slerp`; in the order, and with the sign, that `start` has.
+
+    Args:
+        start, end: (..., 4). Of any length but 0, both w, x, y, z or both x, y, z, w: the arithmetic is the same.
+        fraction: (...). 0 is `start`, 1 is `end` or, where that is the short way round, `-end`.
+
+    Returns:
+        (..., 4).
+
+    Source:
+        Shoemake, Animating Rotation with Quaternion Curves, SIGGRAPH 1985.
+    """
+    start = np.asarray(start, dtype=np.float64) / np.linalg.norm(start, axis=-1, keepdims=True)
+    end = np.asarray(end, dtype=np.float64) / np.linalg.norm(end, axis=-1, keepdims=True)
+    end = np.where(np.sum(start * end, axis=-1, keepdims=True) < 0, -end, end)
+    # an arc cosine would lose half the digits of a small angle
+    angle = 2 * np.arctan2(np.linalg.norm(end - start, axis=-1), np.linalg.norm(end + start, axis=-1))[..., None]
+    fraction = np.asarray(fraction, dtype=np.float64)[..., None]
+    tiny = angle < _TINY_RAD
+    sine = np.where(tiny, 1.0, np.sin(angle))
+    first = np.where(tiny, 1 - fraction, np.sin((1 - fraction) * angle) / sine)
+    second = np.where(tiny, fraction, np.sin(fraction * angle) / sine)
+    between = first * start + second * end
+    return between / np.linalg.norm(between, axis=-1, keepdims=True)

@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from trajloom.cli.actions import actions
 from trajloom.cli.annotate import annotate
 from trajloom.cli.compact import compact
 from trajloom.cli.convert import convert
@@ -14,6 +15,8 @@ from trajloom.cli.expert import expert
 from trajloom.cli.generate import generate
 from trajloom.cli.info import info
 from trajloom.cli.merge import merge
+from trajloom.cli.resample import resample
+from trajloom.cli.resize import resize
 from trajloom.cli.slice import slice
 from trajloom.cli.split import split
 from trajloom.cli.stats import stats
@@ -29,7 +32,8 @@ typer_app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    annotate, generate, expert, convert, merge, split, slice, drop_columns, info, stats, diff, doctor, compact,
+    annotate, generate, expert, convert, merge, split, slice, drop_columns, resample, resize,
+    actions, info, stats, diff, doctor, compact,
 )  # fmt: skip
 for command in COMMANDS:
     typer_app.command(command.__name__.replace("_", "-"))(command)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajloom.errors import LayoutError, ShapeError, SourceError, UnknownNameError
+from trajloom.osc import RecordedController
 from trajloom.poses import Poses
 from trajloom.sim import model_xml
-from trajloom.sim.recorded_controller import RecordedController
 from trajloom.sim.stored_world import REACH, StoredWorld
 from trajloom.sim.tasks import Task
 from trajloom.task import DatagenInfo

@@ -12,12 +12,8 @@ from xml.etree import ElementTree as ET
 
 import mujoco
 
-from trajloom.errors import HostileFileError, LayoutError
-
-MAX_BYTES = 16 * 2**20
-"""Longest model XML that is read; robosuite's own are below 0.1 MB."""
-MAX_ELEMENTS = 50_000
-MAX_DEPTH = 100
+from trajloom import mjcf
+from trajloom.errors import LayoutError
 
 _FRAME = "pos quat axisangle xyaxes zaxis euler"
 _KEPT = {
@@ -54,10 +50,10 @@ def clean(xml: str) -> CleanModel:
     with them, the compiler's lower bounds stand in. The result is for `mj_kinematics` and contacts, not for stepping.
 
     Raises:
-        HostileFileError: The XML includes another file, declares entities, or is larger than the limits of this module.
+        HostileFileError: The XML includes another file, declares entities, or is larger than the limits of `mjcf`.
         LayoutError: It is no MuJoCo model.
     """
-    root = _parse(xml)
+    root = mjcf.parse(xml)
     dropped: Counter[str] = Counter()
     _keep_known(root, dropped)
     compiler = root.find("compiler")
@@ -82,32 +78,6 @@ def load(xml: str) -> tuple[mujoco.MjModel, tuple[str, ...]]:
         return mujoco.MjModel.from_xml_string(cleaned.xml), cleaned.notes
     except ValueError as error:
         raise LayoutError(f"the model XML does not compile, even without its assets: {error}") from error
-
-
-def _parse(xml: str) -> ET.Element:
-    if len(xml) > MAX_BYTES:
-        raise HostileFileError(f"model XML is {len(xml)} characters long; at most {MAX_BYTES} are read")
-    if "<!" in xml.replace("<!--", ""):
-        raise HostileFileError("model XML declares a document type or entities; a MuJoCo model needs neither")
-    try:
-        root = ET.fromstring(xml)
-    except ET.ParseError as error:
-        raise LayoutError(f"the model is no XML: {error}") from error
-    if root.tag != "mujoco":
-        raise LayoutError(f"the model XML must be a <mujoco> element, got <{root.tag}>")
-    _check_size(root)
-    if root.find(".//include") is not None:
-        raise HostileFileError("model XML includes another file; a demonstration's model must stand alone")
-    return root
-
-
-def _check_size(root: ET.Element) -> None:
-    level, depth, elements = [root], 0, 0
-    while level:
-        elements, depth = elements + len(level), depth + 1
-        if elements > MAX_ELEMENTS or depth > MAX_DEPTH:
-            raise HostileFileError(f"model XML has over {MAX_ELEMENTS} elements or is nested over {MAX_DEPTH} deep")
-        level = [child for element in level for child in element]
 
 
 def _keep_known(element: ET.Element, dropped: Counter[str]) -> None:

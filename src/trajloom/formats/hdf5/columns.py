@@ -153,7 +153,19 @@ def _column(path: str, kind: str, shape: tuple[int, ...], table: Table) -> Colum
     when = {"next_obs": "after", "obs": "before", "states": "before", "datagen_info": "before"}
     name = stored_name(path, "episodes" if table == "episodes" else "steps")
     step = when.get(path.split("/")[0]) if table == "steps" else None
-    return Column(name=name, dtype=kind, shape=shape, when=step)  # type: ignore[arg-type]
+    turn = _rotation(path, kind, shape) if table == "steps" else None
+    return Column(name=name, dtype=kind, shape=shape, when=step, rotation=turn)  # type: ignore[arg-type]
+
+
+def _rotation(path: str, kind: str, shape: tuple[int, ...]) -> Literal["matrix", "xyzw"] | None:
+    """How a column of MimicGen or robosuite writes rotations: poses as matrices, observed quaternions x, y, z, w."""
+    group, _, name = path.partition("/")
+    if not kind.startswith("float"):
+        return None
+    if group == "datagen_info" and shape == (4, 4):
+        return "matrix"
+    observed = group in ("obs", "next_obs") and shape == (4,)
+    return "xyzw" if observed and name.endswith(("_quat", "_quat_site")) else None
 
 
 def _is_lineage(path: str, column: Column, table: Table) -> bool:

@@ -108,6 +108,10 @@ class Models(Mapping[str, str]):
         self._episodes, self._loader = episodes, loader
         self._last: tuple[str, str] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the open file, so that it can be sent to another process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_load"}
+
     @cached_property
     def _load(self) -> Callable[[int], str | None]:
         return self._loader()

@@ -172,6 +172,25 @@ def _extras(
 # ---- the dataset -----------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class ModelLoader:
+    """Opens a file for its episodes' models; can be sent to another process."""
+
+    path: str
+    stamp: tuple[int, int]
+    names: tuple[str, ...]
+
+    def __call__(self) -> Callable[[int], str | None]:
+        file = Hdf5File(self.path, self.stamp)
+
+        def load(episode: int) -> str | None:
+            name = self.names[episode]
+            attr = read_attr(file.group(f"data/{name}"), "model_file")
+            return model_of(attr, file.folder, f"{self.path}: data/{name}")
+
+        return load
+
+
 class Hdf5Source:
     """A file of demonstrations. Implements `formats.Source`."""
 
@@ -183,17 +202,7 @@ class Hdf5Source:
         return self._parts
 
     def models(self) -> Mapping[str, str]:
-        return Models(len(self._scan.names), self._model_loader)
-
-    def _model_loader(self) -> Callable[[int], str | None]:
-        file = Hdf5File(self.path, self._scan.stamp)
-
-        def load(episode: int) -> str | None:
-            name = self._scan.names[episode]
-            attr = read_attr(file.group(f"data/{name}"), "model_file")
-            return model_of(attr, file.folder, f"{self.path}: data/{name}")
-
-        return load
+        return Models(len(self._scan.names), ModelLoader(self.path, self._scan.stamp, tuple(self._scan.names)))
 
     @cached_property
     def _parts(self) -> list[Hdf5Part]:

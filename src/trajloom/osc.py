@@ -1,4 +1,7 @@
-"""The controller that a demonstration was recorded with: which poses its actions asked for."""
+"""Operational space control as robosuite does it, in plain arithmetic: which poses recorded actions asked for.
+
+Every version from 1.0 on is meant, by the settings that a demonstration carries (`controller_configs`).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajloom.errors import SourceError
-from trajloom.poses import Poses, make, rotation_from_axis_angle
+from trajloom.poses import Poses, axis_angle_from_rotation, invert, make, rotation_from_axis_angle
 
 Array = NDArray[np.floating]
+Mask = NDArray[np.bool_]
 
 DEFAULT = {"type": "OSC_POSE", "output_max": [0.05] * 3 + [0.5] * 3, "output_min": [-0.05] * 3 + [-0.5] * 3}
 """What robosuite's own OSC_POSE does with an action: at most 5 cm and 0.5 rad a step."""
@@ -18,6 +22,10 @@ DEFAULT = {"type": "OSC_POSE", "output_max": [0.05] * 3 + [0.5] * 3, "output_min
 _ARM_SIZES = {"OSC_POSE": 6, "OSC_POSITION": 3}
 _SIGN_FIXED_IN = (1, 2)
 _BASE_FRAME_SINCE = (1, 5)
+_HELD_UNTIL = (1, 5)
+_INPUT_TYPE_SINCE = (1, 5)
+_ROUNDING = 1e-9
+"""Of an action's range: an action this much beyond it came there by rounding."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,9 @@ class RecordedController:
     """Whether the action is in the frame of the robot's base, not of the world."""
     transposed: bool = False
     """Whether the rotation is applied the other way round (robosuite 1.0 and 1.1)."""
+    holds: bool = False
+    """Whether an action that asks for no turn at all leaves the last target rotation as it was (before robosuite 1.5),
+    where others take the reached one for the target."""
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -68,9 +79,10 @@ class RecordedController:
         return cls(
             input_range=(_vector(one.get("input_min", -1), size), _vector(one.get("input_max", 1), size)),
             output_range=(_vector(one.get("output_min", low), size), _vector(one.get("output_max", high), size)),
-            absolute=one.get("input_type") == "absolute" or one.get("control_delta") is False,
+            absolute=_is_absolute(one),
             base_frame=frame == "base",
             transposed=known is not None and known < _SIGN_FIXED_IN,
+            holds=known < _HELD_UNTIL if known is not None else one is config and "input_type" not in one,
             notes=notes,
         )
 
@@ -108,6 +120,68 @@ class RecordedController:
             rotation = np.swapaxes(rotation, -1, -2)
         return make(eef_in_world[:, :3, 3] + position, rotation @ eef_in_world[:, :3, :3])
 
+    def to_absolute(self, eef_in_world: Poses, actions: Array, base_in_world: Array) -> tuple[Array, Mask]:
+        """Delta actions as the target poses that they ask for, in the controller's frame.
+
+        Args:
+            eef_in_world: (T, 4, 4). Reached poses before the actions, of the site that the controller moves.
+            actions: (T, A + G). Of one episode, from its start: before robosuite 1.5 a target rotation is held.
+            base_in_world: (4, 4). Pose of the frame that a base-frame controller's actions are in.
+
+        Returns:
+            (T, A + G): position in metres, rotation vector in radians where rotations are controlled, gripper.
+            (T,): whether the controller clips the delta action; the target is that of the clipped one.
+        """
+        command, reached = self._command(actions), self._in_frame(eef_in_world, base_in_world)
+        turn = rotation_from_axis_angle(command[:, 3:]) @ reached[:, :3, :3]
+        if self.holds:
+            turn = turn[_last(command[:, 3:].any(axis=1))]
+        arm = np.hstack([reached[:, :3, 3] + command[:, :3], axis_angle_from_rotation(turn)])
+        return self._with_gripper(arm, actions), self._outside(actions).any(axis=1)
+
+    def to_delta(self, eef_in_world: Poses, actions: Array, base_in_world: Array) -> tuple[Array, Mask]:
+        """The inverse of `to_absolute`; a target out of one step's reach becomes the longest step towards it.
+
+        Where a target rotation is held (before robosuite 1.5), one that is the last one's to the bit becomes no turn.
+
+        Returns:
+            (T, A + G): delta actions within the input range, gripper.
+            (T,): whether the target was out of reach, so that the action was clipped.
+        """
+        asked, reached = self._target(actions), self._in_frame(eef_in_world, base_in_world)
+        turn = axis_angle_from_rotation(asked[:, :3, :3] @ np.swapaxes(reached[:, :3, :3], -1, -2))
+        command = np.hstack([asked[:, :3, 3] - reached[:, :3, 3], turn])
+        if self.holds and self.arm_size == 6:
+            new = np.any(np.diff(actions[:, 3:6], axis=0, prepend=np.nan) != 0, axis=1)
+            reachable = ~self._outside(self._action(command))[:, 3:].any(axis=1)
+            command[~new & reachable[_last(new)], 3:] = 0
+        arm = self._action(command)
+        low, high = self.input_range
+        return self._with_gripper(np.clip(arm, low, high), actions), self._outside(arm).any(axis=1)
+
+    def _in_frame(self, eef_in_world: Poses, base_in_world: Array) -> Poses:
+        return invert(base_in_world) @ eef_in_world if self.base_frame else eef_in_world
+
+    def _target(self, actions: Array) -> Poses:
+        """(T, 4, 4). Absolute actions as poses in the controller's frame."""
+        arm = np.asarray(actions, dtype=np.float64)
+        turn = arm[:, 3:6] if self.arm_size == 6 else np.zeros((len(arm), 3))
+        return make(arm[:, :3], rotation_from_axis_angle(turn))
+
+    def _action(self, command: Array) -> Array:
+        """(T, A). The delta actions, not yet clipped, of metres and rotation vectors (T, 6)."""
+        (low, high), (out_low, out_high) = self.input_range, self.output_range
+        return low + (command[:, : self.arm_size] - out_low) / (out_high - out_low) * (high - low)
+
+    def _outside(self, actions: Array) -> Mask:
+        """(T, A). Where an action lies out of the input range by more than rounding."""
+        low, high = self.input_range
+        arm, room = np.asarray(actions, dtype=np.float64)[:, : self.arm_size], _ROUNDING * (high - low)
+        return (arm < low - room) | (arm > high + room)
+
+    def _with_gripper(self, arm: Array, actions: Array) -> Array:
+        return np.hstack([arm[:, : self.arm_size], self.gripper(actions)])
+
     def _command(self, actions: Array) -> Array:
         """(T, 6): metres and rotation vector of each action; no rotation where only positions are controlled."""
         arm = np.asarray(actions, dtype=np.float64)[:, : self.arm_size]
@@ -115,6 +189,38 @@ class RecordedController:
             (low, high), (out_low, out_high) = self.input_range, self.output_range
             arm = out_low + (np.clip(arm, low, high) - low) / (high - low) * (out_high - out_low)
         return np.hstack([arm, np.zeros((len(arm), 6 - self.arm_size))])
+
+
+def _last(marked: Mask) -> NDArray[np.intp]:
+    """(T,). For each row, the last marked row at or before it; the first row counts as marked."""
+    return np.maximum.accumulate(np.where(marked, np.arange(len(marked)), 0))
+
+
+def is_absolute(config: Mapping[str, Any]) -> bool:
+    """Whether the arm's actions are targets rather than changes, by robosuite's `controller_configs`."""
+    return _is_absolute(_arm_config(config))
+
+
+def with_input(config: Mapping[str, Any], version: str | None, absolute: bool) -> dict[str, Any]:
+    """`controller_configs` of the same controller that takes targets, or changes, in the words of its own version."""
+    arm, known = _arm_config(config), _version(version)
+    new = {"input_type": "absolute" if absolute else "delta"}
+    old = {"control_delta": not absolute}
+    is_new = "input_type" in arm or arm is not config or (known is not None and known >= _INPUT_TYPE_SINCE)
+    words = {**(new if is_new else old), **(old if "control_delta" in arm else {})}
+    return {**arm, **words} if arm is config else _replaced(config, arm, {**arm, **words})
+
+
+def _replaced(node: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """A tree of settings with one of its nodes replaced."""
+    return {
+        key: new if value is old else _replaced(value, old, new) if isinstance(value, Mapping) else value
+        for key, value in node.items()
+    }
+
+
+def _is_absolute(arm: Mapping[str, Any]) -> bool:
+    return arm.get("input_type") == "absolute" or arm.get("control_delta") is False
 
 
 def _arm_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
