@@ -61,6 +61,7 @@ def test_a_base_that_moves_with_the_arm_is_refused():
 def test_a_recorded_hand_quaternion_and_model_give_the_pose_that_replaying_gives(tmp_path):
     annotation.annotate(LIFT, tmp_path / "annotated.hdf5", task="lift")
     replayed, by_hand = read(tmp_path / "annotated.hdf5").actions(), read(LIFT).actions()
+    assert replayed.header.column("datagen_info/eef_pose").rotation == "matrix"
     for one, other in zip(replayed.iter_episodes(["actions"]), by_hand.iter_episodes(["actions"]), strict=True):
         a, b = one.columns["actions"], other.columns["actions"]
         np.testing.assert_allclose(a[:, :3], b[:, :3], atol=1e-5)

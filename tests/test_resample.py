@@ -96,6 +96,16 @@ def test_half_of_twice_the_rate_is_what_it_was(length, hz):
     np.testing.assert_array_equal(back.before, 2 * np.arange(length))
 
 
+@given(st.integers(1, 300), rates)
+def test_rounded_timestamps_are_at_the_rate_that_they_were_rounded_from(length, hz):
+    times = (np.arange(length) / hz).astype(np.float32).astype(np.float64)
+    assert grid(times, hz).unchanged
+    np.testing.assert_array_equal(grid(times, hz).times, times)
+    half = grid(times, hz / 2)
+    assert not half.fraction.any()
+    np.testing.assert_array_equal(half.before, np.arange(0, length, 2))
+
+
 def test_half_of_twice_the_rate_is_what_it_was_in_every_column():
     plain = source((3, 1, 4, 0, 5))
     back = resample(resample(plain, 40), 20)

@@ -163,9 +163,9 @@ def _with_rate(env_args: Mapping[str, Any] | None, hz: float) -> Mapping[str, An
 
 def _said(header: Header, hz: float, rules: Mapping[str, Rule]) -> Iterator[str]:
     before = f"from {header.control_hz:g} Hz" if header.control_hz else "by its timestamps"
-    by_rule = {rule: [name for name, its in rules.items() if its == rule] for rule in RULES}
-    used = "; ".join(f"{rule}: {', '.join(names)}" for rule, names in by_rule.items() if names)
-    yield f"resampled {before} to {hz:g} Hz ({used})"
+    by_rule = {rule: [name for name, its in rules.items() if its == rule] for rule in RULES if rule != "linear"}
+    used = "".join(f"{rule}: {', '.join(names)}; " for rule, names in by_rule.items() if names)
+    yield f"resampled {before} to {hz:g} Hz ({used}linear: all other columns)"
     if "actions" in rules and not _absolute(header):
         yield "actions were not rescaled: a delta action still says how far to go in a step of the old rate"
     if any(path_of(name).startswith("next_obs/") for name in rules):
