@@ -17,7 +17,7 @@ ROS2_NUMBERS = {**_NUMBERS, "byte": np.dtype("u1"), "char": np.dtype("u1")}
 ROS1_NUMBERS = {**_NUMBERS, "byte": np.dtype("i1"), "char": np.dtype("u1")}
 
 _FIELD = re.compile(
-    r"^(?P<type>[A-Za-z][\w/]*)(?P<bound><=\d{1,12})?(?P<array>\[(?:<=)?\d{0,12}\])?\s+(?P<name>[A-Za-z]\w*)\b"
+    r"^(?P<type>[A-Za-z][\w/]*)(?:<=\d{1,12})?(?P<array>\[(?:<=)?\d{0,12}\])?\s+(?P<name>[A-Za-z]\w*)\b"
 )
 _CONSTANT = re.compile(r"^[A-Za-z]\w*(<=\d+)?\s+[A-Za-z]\w*\s*=(?!=)")
 _STAMPS = {"builtin_interfaces/Time", "builtin_interfaces/Duration"}

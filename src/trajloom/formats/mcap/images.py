@@ -46,18 +46,18 @@ class RawImages:
         image = self._image(data)
         if isinstance(image, str):
             return {"": image}
-        encoding = self._text(values_of(self._message, data, self._ros1))
+        encoding = self._encoding_of(values_of(self._message, data, self._ros1))
         if encoding.startswith("bgr"):
             image = image[:, :, [2, 1, 0, *range(3, image.shape[2])]]
         return {"": np.ascontiguousarray(image).astype(image.dtype.newbyteorder("="), copy=False)}
 
-    def _text(self, found: Mapping[str, Value]) -> str:
-        return bytes(np.asarray(found[self._encoding], np.uint8)).rstrip(b"\0").decode("ascii", "replace")
+    def _encoding_of(self, found: Mapping[str, Any]) -> str:
+        return found[self._encoding].tobytes().rstrip(b"\0").decode("ascii", "replace")
 
     def _image(self, data: memoryview) -> Array | str:
         """The image as it lies in the message, or why it cannot be read."""
         found: Mapping[str, Any] = values_of(self._message, data, self._ros1)
-        encoding = self._text(found)
+        encoding = self._encoding_of(found)
         if encoding not in _RAW:
             return f"images of encoding {encoding[:20]!r}; those that are read: {', '.join(_RAW)}"
         kind, channels = _RAW[encoding]
@@ -67,9 +67,8 @@ class RawImages:
         if not height or not width:
             return "images without pixels"
         if step < row or height * step > len(found["data"]):
-            raise DamagedFileError(
-                f"an image of {height} x {width} {encoding} with {step} bytes a row cannot have {len(found['data']):,} bytes"
-            )
+            said = f"an image of {height} x {width} {encoding} with {step} bytes a row"
+            raise DamagedFileError(f"{said} cannot have {len(found['data']):,} bytes")
         pixels = found["data"][: height * step].reshape(height, step)[:, :row]
         shape = (height, width, channels) if channels else (height, width)
         return (
@@ -112,7 +111,7 @@ class CompressedImages:
         except ImportError as error:
             raise MissingExtraError("reading compressed images of MCAP", "mcap", str(error)) from error
         found: Mapping[str, Any] = values_of(self._message, data, self._ros1)
-        if b"compressedDepth" in bytes(found[self._format]):
+        if b"compressedDepth" in found[self._format].tobytes():
             return "compressed depth images"
         try:
             with warnings.catch_warnings():

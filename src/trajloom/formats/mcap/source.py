@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -189,14 +189,8 @@ def _as_nullable(origin: Origin, files: Sequence[LogFile], members: Sequence[Epi
     for episode in members:
         topic = files[episode.file].topics.get(origin.topic)
         late = late or topic is None or episode.messages(topic, 0, 1)[0] < 0
-    column = origin.column
-    nullable = late or not origin.seen.always
-    return Origin(
-        origin.topic,
-        origin.path,
-        origin.seen,
-        Column(name=column.name, dtype=column.dtype, shape=column.shape, nullable=nullable),
-    )
+    column = replace(origin.column, nullable=late or not origin.seen.always)
+    return replace(origin, column=column)
 
 
 def _schemas(files: Sequence[LogFile]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -14,7 +15,7 @@ Value = Array | str
 TEXT = "text"
 UNEVEN = "a list of lists of different lengths"
 
-_CDR = {0: (">", 8), 1: ("<", 8), 6: (">", 4), 7: ("<", 4)}
+_CDR: Mapping[int, tuple[Literal["<", ">"], int]] = {0: (">", 8), 1: ("<", 8), 6: (">", 4), 7: ("<", 4)}
 """Kind of encapsulation -> byte order, and the coarsest alignment."""
 
 
@@ -35,7 +36,7 @@ def values_of(message: Message, data: memoryview, ros1: bool = False) -> dict[st
 class _Cursor:
     """A place in a message's bytes. With `coarsest` 1 nothing is aligned, as in ROS 1."""
 
-    def __init__(self, data: memoryview, at: int, order: str, coarsest: int):
+    def __init__(self, data: memoryview, at: int, order: Literal["<", ">"], coarsest: int):
         self._data, self._at, self._order, self._coarsest = data, at, order, coarsest
         self._count = struct.Struct(f"{order}I")
 
