@@ -116,7 +116,7 @@ class CompressedImages:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                image = Image.open(BytesIO(found["data"]), formats=("PNG", "JPEG"))
+                image = Image.open(BytesIO(found["data"].tobytes()), formats=("PNG", "JPEG"))
         except Image.DecompressionBombError as error:
             raise HostileFileError(f"a compressed image: {error}") from error
         except Exception as error:

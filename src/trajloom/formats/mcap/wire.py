@@ -37,7 +37,8 @@ class _Cursor:
     """A place in a message's bytes. With `coarsest` 1 nothing is aligned, as in ROS 1."""
 
     def __init__(self, data: memoryview, at: int, order: Literal["<", ">"], coarsest: int):
-        self._data, self._at, self._order, self._coarsest = data, at, order, coarsest
+        self._data, self._at, self._coarsest = data, at, coarsest
+        self._order: Literal["<", ">"] = order
         self._count = struct.Struct(f"{order}I")
 
     def message(self, message: Message) -> dict[str, Value]:

@@ -38,10 +38,7 @@ class Video:
     def add(self, columns: Mapping[str, pa.Array]) -> None:
         steps = len(next(iter(columns.values())))
         if self.writer is None and self.screen.has_picture(columns):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.writer = self.open(self.path, *self.screen.size)
-            for _ in range(self.frames):
-                self.writer.add(np.zeros((1, *self.screen.size, 3), np.uint8))
+            self.writer = self._begun()
         if self.writer is not None:
             self.writer.add(self.screen.pictures(columns))
         self.frames += steps
@@ -49,6 +46,15 @@ class Video:
     def close(self) -> None:
         if self.writer is not None:
             self.writer.close()
+            self.writer = None  # an encoder holds some MB
+
+    def _begun(self) -> VideoWriter:
+        """An encoder that has caught up on the steps without a picture."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        writer = self.open(self.path, *self.screen.size)
+        for _ in range(self.frames):
+            writer.add(np.zeros((1, *self.screen.size, 3), np.uint8))
+        return writer
 
 
 def write_folder(source: Source, path: str, overwrite: bool, progress: Progress | None, options: WriteOptions) -> None:
@@ -90,11 +96,8 @@ def _write_videos(
     source: Source, draft: Path, screens: Sequence[Screen], opening: Any, progress: Progress | None
 ) -> list[dict[str, Any]]:
     """Encode all, and return what `index.json` says of each episode."""
-    rows = [
-        row
-        for part in source.parts()
-        for row in part.episodes().select(["episode_index", "name", "length"]).to_pylist()
-    ]
+    facts = [part.episodes().select(["episode_index", "name", "length"]) for part in source.parts()]
+    rows = pa.concat_tables(facts).to_pylist()
     videos: dict[int, list[Video]] = {}
     current: int | None = None
     with Crew() as crew:
@@ -135,5 +138,5 @@ def _tell(progress: Progress | None, done: int, of: int) -> None:
 
 
 def _entry(row: Mapping[str, Any], videos: Sequence[Video], draft: Path) -> dict[str, Any]:
-    files = [str(video.path.relative_to(draft)) for video in videos if video.writer is not None]
+    files = [str(video.path.relative_to(draft)) for video in videos if video.path.exists()]
     return {"episode_index": row["episode_index"], "name": row["name"], "frames": row["length"], "files": files}
