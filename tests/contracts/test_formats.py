@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import in_memory
 
 NAMES = formats.names()
+BOTH_WAYS = [name for name in formats.names("read") if name in formats.names("write")]
 
 
 def steps(source: Source) -> pa.Table:
@@ -32,6 +33,8 @@ def name(request) -> str:
 @pytest.fixture
 def written(name, tmp_path) -> str:
     """Five short episodes, written in the format."""
+    if name not in BOTH_WAYS:
+        pytest.skip(f"{name} cannot be both read and written")
     path = str(tmp_path / f"out{(formats.get(name).SUFFIXES or ('',))[0]}")
     formats.get(name).write(in_memory.source(), path)
     return path
@@ -110,6 +113,8 @@ def test_nothing_is_overwritten_unasked_and_never_the_input(name, written):
 
 
 def test_an_empty_dataset_is_a_dataset(name, tmp_path):
+    if name not in BOTH_WAYS:
+        pytest.skip(f"{name} cannot be both read and written")
     path = str(tmp_path / f"empty{(formats.get(name).SUFFIXES or ('',))[0]}")
     formats.get(name).write(in_memory.MemorySource(in_memory.HEADER, []), path)
     with pytest.warns(match="no demonstration"):
@@ -120,7 +125,8 @@ def test_an_empty_dataset_is_a_dataset(name, tmp_path):
 def test_what_is_no_such_file_gets_an_error_of_ours(name, tmp_path):
     (tmp_path / "text").write_text("hello")
     assert not formats.get(name).sniff(str(tmp_path / "text"))
-    with pytest.raises(TrajloomError):
-        formats.get(name).read(str(tmp_path / "text"))
+    if name in formats.names("read"):
+        with pytest.raises(TrajloomError):
+            formats.get(name).read(str(tmp_path / "text"))
     with pytest.raises(LayoutError, match="none of the formats that we read"):
         formats.find(str(tmp_path / "text"))

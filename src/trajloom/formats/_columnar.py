@@ -24,7 +24,8 @@ BATCH_BYTES = 16 << 20
 MAX_PART_EPISODES = 10_000
 
 Values = Array | pa.Array
-"""Rows of a column: an array (n, *shape) of the column's element type, or an Arrow array of its type."""
+"""Rows of a column: an array (n, *shape) of the column's element type, or an Arrow array of its type, also with nulls
+(see `with_nulls`) where the column is nullable."""
 
 
 class Rows(Protocol):
@@ -130,7 +131,7 @@ class ColumnarPart:
         data = source.rows.episodes([c.name for c in header.episodes], self.first, self.last)
         for column in header.episodes:
             found = as_arrow(data[column.name], column, source.path)
-            arrays.append(_with_nulls(found, self._absent(column.name)))
+            arrays.append(with_nulls(found, self._absent(column.name)))
         return pa.table(arrays, schema=header.episodes_schema)
 
     def rest(self) -> Iterator[pa.RecordBatch]:
@@ -185,7 +186,7 @@ class ColumnarPart:
             else:
                 values = as_arrow(found[name], known[name], self.source.path)
                 missing = self._absent(name)
-                arrays.append(_with_nulls(values, None if missing is None else missing[episode]))
+                arrays.append(with_nulls(values, None if missing is None else missing[episode]))
         _check_rows(arrays, names, stop - start, self.source.path)
         return pa.record_batch(arrays, schema=schema)
 
@@ -209,7 +210,8 @@ def as_arrow(values: Values, column: Any, where: str) -> pa.Array:
     return values
 
 
-def _with_nulls(values: pa.Array, mask: Array | None) -> pa.Array:
+def with_nulls(values: pa.Array, mask: Array | None) -> pa.Array:
+    """Values with nulls where a mask (T,) is true; `Rows` may return such arrays for nullable columns."""
     if mask is None or not mask.any():
         return values
     return pc.if_else(pa.array(mask), pa.scalar(None, values.type), values)
