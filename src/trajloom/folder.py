@@ -25,7 +25,8 @@ class Folder:
     @cached_property
     def _resolved(self) -> tuple[AbstractFileSystem, str]:
         fs, root = url_to_fs(os.fspath(self.url))
-        return fs, root.rstrip("/") or "/"
+        # the top of an archive is "", that of a disk "/"
+        return fs, root.rstrip("/") or root[:1]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"url": self.url}
@@ -50,7 +51,7 @@ class Folder:
 
     def at(self, *names: str) -> str:
         """Path of something in it, for `fs` and, on disk, for anything else."""
-        return "/".join([self.root.rstrip("/"), *names])
+        return "/".join([self.root.rstrip("/"), *names] if self.root else names)
 
     def exists(self, *names: str) -> bool:
         return self.fs.exists(self.at(*names))

@@ -55,7 +55,10 @@ def _known(
     native: Sequence[Column], wanted: Sequence[Column], names: Mapping[str, str], stored: Stored
 ) -> list[Column]:
     there = {column.name: column for column in native}
-    fits = {c.name: c.name not in names or _same_values(there.get(names[c.name]), c) for c in wanted}
+    fits = {
+        c.name: c.name not in names or c.name in stored.nowhere or _same_values(there.get(names[c.name]), c)
+        for c in wanted
+    }
     gone = [name for name, fit in fits.items() if not fit]
     if gone:
         said = f"columns were deleted or changed their type since: {', '.join(gone)}"
@@ -149,6 +152,9 @@ class RestoredPart:
             if field.name not in stored.episode_columns:
                 arrays.append(self.own.column(field.name))
                 continue
+            if field.name in stored.nowhere:
+                arrays.append(pa.nulls(native.num_rows, field.type))
+                continue
             found = native.column(stored.episode_columns[field.name]).combine_chunks()
             found = found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
             arrays.append(self._as(found, columns[field.name], self.first_episode))
@@ -161,7 +167,7 @@ class RestoredPart:
         if unknown:
             there = ", ".join(header.steps_schema.names)
             raise SchemaError(f"{stored.where} has no columns {', '.join(unknown)}; there are: {there}")
-        native = [stored.columns[name] for name in names if name in stored.columns]
+        native = [stored.columns[name] for name in names if name in stored.columns and name not in stored.nowhere]
         asked = list(dict.fromkeys(["episode_index", "frame_index", *native]))
         end = self.first_row + self.num_steps
         kept_names = [name for name in names if name in stored.kept()]
@@ -199,6 +205,8 @@ class RestoredPart:
             hz = self.stored.header.control_hz
             frames = native.column("frame_index").to_numpy()
             return pa.nulls(len(frames), pa.float64()) if hz is None else pa.array(frames / hz)
+        if name in self.stored.nowhere:
+            return pa.nulls(native.num_rows, self.stored.header.steps_schema.field(name).type)
         values = native.column(self.stored.columns[name])
         column = next((c for c in self.stored.header.steps if c.name == name), None)
         return self._lineage(name, values, row) if column is None else self._as(values, column, row)

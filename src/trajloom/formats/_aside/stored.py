@@ -33,6 +33,8 @@ class Stored:
     copies: frozenset[str]
     nulls: Mapping[str, Array]
     """Column -> (n, 2) ranges of rows (of `steps`, or of `episodes`) in which it is null."""
+    nowhere: frozenset[str] = frozenset()
+    """Columns that are null everywhere, for which the format may have nothing at all."""
 
     def episodes_schema(self) -> pa.Schema:
         """Own columns, and data columns that the format does not hold."""
@@ -148,6 +150,7 @@ def load(shelf: Shelf, where: str) -> Stored | None:
             episode_columns=dict(about["episode_columns"]),
             copies=frozenset(about["copies"]),
             nulls=nulls,
+            nowhere=frozenset(about.get("nowhere", ())),
         )
     except UNREADABLE as error:
         raise DamagedFileError(f"{where}: what was kept aside cannot be read (aside.json: {error})") from error

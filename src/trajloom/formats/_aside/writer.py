@@ -87,9 +87,15 @@ class AsideWriter:
             "columns": self.columns,
             "episode_columns": self.episode_columns,
             "nulls": self._nulls,
+            "nowhere": self._nowhere(),
             "header": self.header.to_json(),
         }
         (self.folder / "aside.json").write_text(json.dumps(about))
+
+    def _nowhere(self) -> list[str]:
+        """Columns that the format would hold, of which there is no value."""
+        counts = {**dict.fromkeys(self.episode_columns, self._episodes), **dict.fromkeys(self.columns, self._rows)}
+        return [name for name, rows in counts.items() if self._nulls.get(name, []) == ([[0, rows]] if rows else [])]
 
     def close(self) -> None:
         """Close the files of a writer that did not finish."""
