@@ -1,6 +1,6 @@
 """How rows become Parquet files whose bytes depend on the rows alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,11 @@ class ParquetFile:
     The cuts depend on the rows and not on the batches that they come in, so equal rows make equal bytes.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema):
+    def __init__(self, path: Path, schema: pa.Schema, sink: pa.NativeFile | None = None):
+        """Begin a file at a path; `sink`, where given, is that file, open, and stays open."""
         self.path, self.schema = path, schema
         self.rows = 0
-        self._writer = pq.ParquetWriter(path, schema, **_options(schema))
+        self._writer = pq.ParquetWriter(path if sink is None else sink, schema, **_options(schema))
         self._pending: list[pa.RecordBatch] = []
         self._weight = 0
         self._row_weight = sum(_nbytes(field.type) for field in schema)
@@ -44,9 +45,16 @@ class ParquetFile:
                 self._cut()
         self.rows += batch.num_rows
 
-    def close(self) -> None:
-        self._cut()
+    def close(self, metadata: Mapping[str, str] | None = None) -> None:
+        """Finish the file, with more key-value metadata."""
+        self.flush()
+        if metadata:
+            self._writer.add_key_value_metadata(metadata)
         self._writer.close()
+
+    def flush(self) -> None:
+        """Write out the rows that are pending, as a row group."""
+        self._cut()
 
     def _cut(self) -> None:
         if self._pending:
@@ -107,7 +115,7 @@ def _leaves(path: str, dtype: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
     """The columns that Parquet makes of one field."""
     if isinstance(dtype, pa.BaseExtensionType):
         dtype = dtype.storage_type
-    if pa.types.is_list(dtype) or pa.types.is_fixed_size_list(dtype):
+    if pa.types.is_list(dtype) or pa.types.is_large_list(dtype) or pa.types.is_fixed_size_list(dtype):
         yield from _leaves(f"{path}.list.{dtype.value_field.name}", dtype.value_type)
     elif pa.types.is_struct(dtype):
         for i in range(dtype.num_fields):
