@@ -22,11 +22,18 @@ class ParquetFile:
     The cuts depend on the rows and not on the batches that they come in, so equal rows make equal bytes.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, sink: pa.NativeFile | None = None):
-        """Begin a file at a path; `sink`, where given, is that file, open, and stays open."""
+    def __init__(self, path: Path, schema: pa.Schema, sink: pa.NativeFile | None = None, counted: bool = False):
+        """Begin a file.
+
+        Args:
+            path: Where.
+            schema: Of the rows.
+            sink: That file, open, which stays open; None to open it here.
+            counted: Whether to write statistics (how many nulls there are) of the values within lists and structs too.
+        """
         self.path, self.schema = path, schema
         self.rows = 0
-        self._writer = pq.ParquetWriter(path if sink is None else sink, schema, **_options(schema))
+        self._writer = pq.ParquetWriter(path if sink is None else sink, schema, **_options(schema, counted))
         self._pending: list[pa.RecordBatch] = []
         self._weight = 0
         self._row_weight = sum(_nbytes(field.type) for field in schema)
@@ -89,7 +96,7 @@ def _nbytes(dtype: pa.DataType) -> int:
         return 8
 
 
-def _options(schema: pa.Schema) -> dict[str, Any]:
+def _options(schema: pa.Schema, counted: bool = False) -> dict[str, Any]:
     """Settings of `ParquetWriter`, chosen by column.
 
     Floats are split by byte, which packs them better and faster than a dictionary of them. Images and blobs
@@ -107,7 +114,9 @@ def _options(schema: pa.Schema) -> dict[str, Any]:
         # False rather than an empty list, which would mean every column
         "use_dictionary": sorted(set(leaves) - blobs - floats) or False,
         "use_byte_stream_split": sorted(split) or False,
-        "write_statistics": [field.name for field in schema if field.name in leaves and field.name not in blobs],
+        "write_statistics": sorted(set(leaves) - blobs)
+        if counted
+        else [field.name for field in schema if field.name in leaves and field.name not in blobs],
     }
 
 

@@ -3,11 +3,11 @@
     episode_index  frame_index  timestamp  episode_name  success  task   <column of data> ...
 
 Read is any file with a column that says which episode a row belongs to (`episode_index`, `episode_id`, `traj_id`,
-`demo`, ...), or a folder of files without one, each an episode, `ep_2` before `ep_10`. Rows of an episode must follow one
-another in the order of their frames. A frame column that counts from 0 and a time column are ours; text that is one an
-episode and has a usual name is the episode's `task`; dots and fields of structs become slashes; lists whose rows are of
-one size are arrays; whatever else there is (other text, encoded images, ragged lists, nested tables) is kept in `rest`
-as it is, a row of it an episode's rows in Arrow IPC.
+`demo`, ...), or a folder of files without one, each an episode, `ep_2` before `ep_10`. Rows of an episode must follow
+one another in the order of their frames. A frame column that counts from 0 and a time column are ours; text that is one
+an episode and has a usual name is the episode's `task`; dots and fields of structs become slashes; lists whose rows are
+of one size are arrays; whatever else there is (other text, encoded images, ragged lists, nested tables) is kept in
+`rest` as it is, a row of it an episode's rows in Arrow IPC.
 
 Written is one file, or a folder with a file for each episode: arrays as (nested) fixed-size lists, lists where they may
 be null; images as binary of H x W x C bytes, their shape in the field's metadata (`trajloom.shape`). What such columns

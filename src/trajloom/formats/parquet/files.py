@@ -179,7 +179,8 @@ def _url(path: str, place: Folder, name: str) -> str:
 def _chained(path: str, name: str) -> str:
     """A file in a folder of a chained URL: `zip://folder::x.zip`."""
     first, rest = path.split("::", 1)
-    return f"{first.rstrip('/') if not first.endswith('://') else first}{'' if first.endswith('://') else '/'}{name}::{rest}"
+    lead = first if first.endswith("://") else first.rstrip("/") + "/"
+    return f"{lead}{name}::{rest}"
 
 
 def natural(name: str) -> list[Any]:

@@ -46,7 +46,8 @@ def kind_of(field: pa.Field) -> Kind | None:
     """What a field is to us, or None where its rows are no arrays of our element types."""
     dtype, shape = field.type, _said_shape(field)
     if isinstance(dtype, pa.FixedShapeTensorType):
-        shape, dtype = tuple(dtype.shape) if dtype.permutation is None else None, dtype.storage_type
+        in_order = dtype.permutation is None or list(dtype.permutation) == sorted(dtype.permutation)
+        shape, dtype = tuple(dtype.shape) if in_order else None, dtype.storage_type
     if pa.types.is_fixed_size_binary(dtype):
         fits = shape is not None and int(np.prod(shape, dtype=np.int64)) == dtype.byte_width
         return _bounded(Kind("uint8", shape=shape, blob=True)) if fits else None

@@ -114,8 +114,10 @@ def _column(files: Files, leaf: Leaf, field_: pa.Field, path: str, count: Count)
     kind = kinds.kind_of(field_)
     if kind is None:
         return None
-    nullable: bool = count.nulls != 0
     shape = kind.known
+    nullable = count.nulls != 0 and not (kind.blob and not field_.nullable)
+    if not kind.dims and not kind.blob and count.nulls is None:
+        nullable = any(extract(batch, leaf).null_count for batch in files.batches([leaf[0]]))
     if kind.dims and not (shape is not None and (count.nulls == 0 or kind.shape is not None)):
         if count.nulls == 0 and count.per_row is None:
             return None  # rows differ in size

@@ -155,7 +155,7 @@ class OneFile:
         self._metadata = _metadata(self.plan, number)
         self._sink = pa.OSFile(str(path), "wb")
         schema = self.plan.schema.with_metadata(self._metadata or None)
-        self._file = ParquetFile(path, schema, self._sink)
+        self._file = ParquetFile(path, schema, self._sink, counted=True)
 
     def _finish(self, kept: Path | None) -> None:
         assert self._file is not None

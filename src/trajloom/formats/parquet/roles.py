@@ -122,7 +122,8 @@ class _Scan:
         self._seen: set[Any] = set()
         if roles.episode is None:
             self.found.starts = files.starts[:-1].tolist()
-            self.found.ids = [file.name for file in files.files]
+            # a file's own name is not its content's
+            self.found.ids = [file.name for file in files.files] if len(files.files) > 1 else [0]
 
     def take(self, batch: pa.RecordBatch) -> None:
         first, rows = self.found.rows, batch.num_rows

@@ -163,7 +163,7 @@ def _layout(
         "format": "parquet",
         "one": len(files.files) == 1,
         "by": "file" if played.episode is None else "column",
-        "files": [] if played.episode is None else [[f.name, f.rows] for f in files.files],
+        "files": [] if played.episode is None or len(files.files) == 1 else [[f.name, f.rows] for f in files.files],
         "schema": _text(footers[0].schema.serialize().to_pybytes()),
         "metadata": list(unique.values()),
         "metadata_of": [order.index(json.dumps(m, sort_keys=True)) for m in metadata] if len(order) > 1 else [],
@@ -277,14 +277,21 @@ class Times:
 
 def packed(path: str, pieces: Sequence[pa.Array], episode: int | None) -> Rest:
     """Values of any type as a row of `rest`."""
+    values = _as_made_anew(pa.concat_arrays(list(pieces)))
     sink = io.BytesIO()
-    schema = pa.schema([pa.field("values", pieces[0].type)])
+    schema = pa.schema([pa.field("values", values.type)])
     with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        for piece in pieces:
-            writer.write_batch(pa.record_batch([piece], schema=schema))
+        writer.write_batch(pa.record_batch([values], schema=schema))
     data = sink.getvalue()
     attrs = {"encoding": {"dtype": "str", "value": ARROW}}
     return Rest(path, "|u1", (len(data),), data, episode, attrs)
+
+
+def _as_made_anew(values: pa.Array) -> pa.Array:
+    """The same values in memory of their own, so that equal values give equal bytes however they were read."""
+    if isinstance(values, pa.DictionaryArray):
+        values = values.dictionary_decode().dictionary_encode().cast(values.type)
+    return values.take(pa.array(np.arange(len(values))))
 
 
 def unpacked(data: bytes, where: str) -> pa.Array:
