@@ -77,8 +77,8 @@ def by_polars(path, table):
     table.write_parquet(path, row_group_size=16)
 
 
-def by_duckdb(path, table):
-    duckdb.sql(f"copy (select * from table) to '{path}' (format parquet)")
+def by_duckdb(path, rows):
+    duckdb.sql(f"copy (select * from rows) to '{path}' (format parquet)")
 
 
 def by_pyarrow(path, table):

@@ -49,14 +49,16 @@ class EmbeddedShelf:
     def open(self, name: str) -> Any:
         begin, size, _ = self.files[name]
         place = Folder(self.url)
-        return Window(place.fs.open(place.root, "rb"), begin, size)
+        return Window(place, begin, size)
 
 
 class Window(io.RawIOBase):
     """A range of a file, as a file."""
 
-    def __init__(self, file: Any, begin: int, size: int):
-        self._file, self._begin, self._size, self._at = file, begin, size, 0
+    def __init__(self, place: Folder, begin: int, size: int):
+        self._place = place  # a file system closes its files when nothing holds it
+        self._file: Any = place.fs.open(place.root, "rb")
+        self._begin, self._size, self._at = begin, size, 0
 
     def readable(self) -> bool:
         return True

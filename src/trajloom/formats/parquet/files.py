@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from trajloom.errors import DamagedFileError, HostileFileError, LayoutError, TrajloomError
 from trajloom.folder import Folder
+from trajloom.formats.parquet import thrift
 
 MAGIC = b"PAR1"
 SUFFIX = ".parquet"
@@ -61,7 +62,8 @@ class Footer:
     """Without metadata of the file."""
     metadata: dict[bytes, bytes]
     """Key-value metadata but for Arrow's own schema."""
-    about: pq.FileMetaData
+    chunks: list[list[thrift.Chunk]]
+    """Row group -> values and nulls of each leaf."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,12 @@ def footer(url: str, name: str) -> Footer:
     with reading(url), opened(url) as data:
         file = pq.ParquetFile(data, pre_buffer=False)
         about, schema = file.metadata, file.schema_arrow
+        data.seek(0, 2)
+        size = data.tell()
+        chunks = thrift.chunks(data, size)
     groups = tuple(about.row_group(i).num_rows for i in range(about.num_row_groups))
+    if len(chunks) != len(groups) or any(len(group) != about.num_columns for group in chunks):
+        raise DamagedFileError(f"{url}: its row groups do not have the columns of its schema")
     if any(n < 0 for n in groups) or sum(groups) != about.num_rows:
         raise DamagedFileError(f"{url}: it says {about.num_rows} rows, and its row groups {sum(groups)}")
     twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
@@ -138,7 +145,7 @@ def footer(url: str, name: str) -> Footer:
     nbytes = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
     found = ParquetOnDisk(url, name, about.num_rows, groups, max(1, nbytes // max(1, about.num_rows)))
     metadata = {k: v for k, v in (about.metadata or {}).items() if k != b"ARROW:schema"}
-    return Footer(found, schema.remove_metadata(), metadata, about)
+    return Footer(found, schema.remove_metadata(), metadata, chunks)
 
 
 def find(path: str) -> list[tuple[str, str]]:

@@ -172,13 +172,11 @@ def _count(footers: Sequence[Footer], leaf: int) -> Count:
     nulls: int | None = 0
     per_row: set[float] = set()
     for footer in footers:
-        for number in range(footer.about.num_row_groups):
-            group = footer.about.row_group(number)
-            chunk = group.column(leaf)
-            known = chunk.is_stats_set and chunk.statistics.has_null_count
-            nulls = nulls + chunk.statistics.null_count if known and nulls is not None else None
-            if group.num_rows:
-                per_row.add(chunk.num_values / group.num_rows)
+        for rows, group in zip(footer.file.groups, footer.chunks, strict=True):
+            values, null = group[leaf]
+            nulls = None if nulls is None or null is None else nulls + null
+            if rows:
+                per_row.add(values / rows)
     whole = len(per_row) == 1 and next(iter(per_row)).is_integer()
     return Count(nulls, int(per_row.pop()) if whole else None)
 

@@ -52,16 +52,16 @@ class Plan:
     @property
     def copies(self) -> frozenset[str]:
         """Names under which columns that play a role might be read as data."""
-        mine = {*self.read_as.values()}
-        named = paths(self._leaves())
-        return (
-            frozenset({stored_name(path) for path in named.values()} - mine)
-            | frozenset(stored_name(name) for name in self.roles.used()) - mine
-        )
+        used = set(self.roles.used())
+        flat = [leaf for f in self.schema if f.name not in used for leaf in leaves_of(f)]
+        named = {*paths(self._leaves()).values(), *paths(flat).values(), *used}
+        return frozenset(map(stored_name, named)) - {*self.read_as.values()}
 
     def _leaves(self) -> list[Leaf]:
         used = set(self.roles.used())
-        return [leaf for f in self.schema if f.name not in used for leaf in leaves_of(f)]
+        whole = {f.name for f in self.schema if (f.name,) in self.rest}
+        kept = [f for f in self.schema if f.name not in used]
+        return [leaf for f in kept for leaf in ([(f.name,)] if f.name in whole else leaves_of(f))]
 
 
 def leaves_of(field_: pa.Field) -> list[Leaf]:
@@ -102,8 +102,7 @@ def as_they_were(source: Source) -> Plan | None:
         raise SchemaError(f"header.layout is no layout of Parquet: {error}") from error
     known = {column.name: column for column in source.header.steps}
     columns = {leaf: known[name] for leaf, name in said.items() if name in known}
-    found = _fitted(Plan(schema, roles, columns, rest, layout))
-    return replace(found, as_it_was=digest(source) == layout.get("as_read"))
+    return _fitted(Plan(schema, roles, columns, rest, layout, digest(source) == layout.get("as_read")))
 
 
 def _fitted(plan: Plan) -> Plan:
@@ -124,6 +123,9 @@ def _fitted_field(f: pa.Field, leaf: Leaf, plan: Plan, columns: dict[Leaf, Colum
     if leaf in columns:
         column = columns[leaf]
         field_ = f if _holds(f, column) else kinds.field_of(f.name, column)
+        if not plan.as_it_was:
+            # where all its rows are null by now, nothing else says its shape
+            field_ = field_.with_metadata({**(f.metadata or {}), **(kinds.field_of(f.name, column).metadata or {})})
         return field_.with_nullable(True) if column.nullable else field_
     if not pa.types.is_struct(f.type):
         return None
