@@ -292,6 +292,18 @@ def test_what_was_edited_since_is_written_as_it_is(tmp_path):
     assert_same(quietly(tmp_path / "edited.parquet"), edited)
 
 
+def test_what_was_added_to_rest_since_comes_back(tmp_path):
+    pl.DataFrame({"episode": [0, 0, 1], "x": [1, 2, 3]}).write_parquet(tmp_path / "theirs.parquet")
+    source = quietly(tmp_path / "theirs.parquet")
+    rows = rows_of(source, "episodes").to_pylist()
+    column = source.header.column("x")
+    members = [in_memory.MemoryEpisode(row, {"x": np.arange(row["length"])}) for row in rows]
+    more = in_memory.MemorySource(source.header, members, 2, rest_rows=[tables.Rest("more", "<f8", (), bytes(8), 1)])
+    assert column.dtype == "int64"
+    parquet.write(more, tmp_path / "more.parquet")
+    assert_same(quietly(tmp_path / "more.parquet"), more)
+
+
 def test_columns_are_named_by_options(tmp_path):
     pl.DataFrame({"who": ["x", "x", "y"], "i": [0, 1, 0], "s": [0.0, 0.5, 0.0], "v": [[1, 2]] * 3}).write_parquet(
         tmp_path / "a.parquet"

@@ -44,52 +44,68 @@ def write_files(
 def _plan(source: Source, one: bool, shape: Shape | None) -> Plan:
     found = plans.as_they_were(source)
     if found is not None and found.layout is not None and bool(found.layout["one"]) == one and shape is None:
-        return found
+        return replace(found, as_it_was=found.as_it_was and _has_its_rest(source, found))
     return plans.plain(source.header)
 
 
+def _has_its_rest(source: Source, plan: Plan) -> bool:
+    """Whether `rest` holds nothing but what becomes columns again."""
+    for part in source.parts():
+        for batch in part.rest():
+            if batch.column("episode_index").null_count or set(batch.column("path").to_pylist()) - {
+                *plan.rest.values()
+            }:
+                return False
+    return True
+
+
 def _write(source: Source, out: "OneFile", plan: Plan, progress: Progress | None) -> None:
+    total, done = sum(part.num_episodes for part in source.parts()), 0
     with tempfile.TemporaryDirectory(prefix="trajloom-") as name:
         kept = Path(name) / _aside.FOLDER
-        aside = _aside.AsideWriter("parquet", source.header, kept, plan.read_as, copies=plan.copies)
+        aside = None
+        if not plan.as_it_was:
+            aside = _aside.AsideWriter("parquet", source.header, kept, plan.read_as, copies=plan.copies)
         try:
-            total, done = sum(part.num_episodes for part in source.parts()), 0
             for part in source.parts():
-                for rows in _runs(source, part, aside, plan):
+                for rows in _runs(part, part.steps() if aside is None else aside.steps_of(part), plan):
                     out.write(rows)
                 done += part.num_episodes
                 if progress:
                     progress(done, total)
-            aside.finish(source.models())
-            out.close(None if plan.as_it_was and not out.empty else kept)
+            if aside is not None:
+                aside.finish(source.models())
+            out.close(None if aside is None else kept)
         finally:
-            aside.close()
+            if aside is not None:
+                aside.close()
             out.abandon()
 
 
-def _runs(source: Source, part: Part, aside: _aside.AsideWriter, plan: Plan) -> Iterator[Rows]:
+def _runs(part: Part, batches: Iterator[pa.RecordBatch], plan: Plan) -> Iterator[Rows]:
     """The rows of a part, of one episode at a time; an episode without steps has a run of none."""
     episodes = part.episodes().select(["episode_index", "name", "length", "success", "task"]).to_pylist()
     rest = _rest_of(part, plan)
-    empty = pa.RecordBatch.from_pylist([], schema=source.header.steps_schema)
     waiting = iter(episodes)
-    row, left = None, 0
-    for batch in aside.steps_of(part):
+    row: dict[str, Any] = {}
+    held: dict[str, pa.Array] = {}
+    left = 0
+    for batch in batches:
         start = 0
         while start < batch.num_rows:
             while not left:
                 row = next(waiting)
                 left = row["length"]
                 if not left:
-                    yield Rows(empty, row, {})
+                    yield Rows(None, row, {})
                 else:
                     held = _arrays(rest.pop(row["episode_index"], {}))
             piece = batch.slice(start, left)
-            yield Rows(piece, row or {}, held)
+            yield Rows(piece, row, held)
             start += piece.num_rows
             left -= piece.num_rows
     for row in waiting:
-        yield Rows(empty, row, {})
+        yield Rows(None, row, {})
 
 
 def _rest_of(part: Part, plan: Plan) -> dict[int, dict[str, bytes]]:
@@ -129,9 +145,9 @@ class OneFile:
         self._open(self.path, 0)
 
     def write(self, rows: Rows) -> None:
-        if not rows.batch.num_rows:
+        if rows.batch is None:
             self.empty.append(self.episodes)
-        begins = not rows.batch.num_rows or rows.batch.column("frame_index")[0].as_py() == 0
+        begins = rows.batch is None or rows.batch.column("frame_index")[0].as_py() == 0
         self.episodes += begins
         self._put(rows, begins)
 
@@ -147,7 +163,7 @@ class OneFile:
 
     def _put(self, rows: Rows, begins: bool) -> None:
         assert self._file is not None
-        if rows.batch.num_rows:
+        if rows.batch is not None:
             self._file.write(plans.table(self.plan, rows))
 
     def _open(self, path: Path, number: int) -> None:
@@ -215,7 +231,7 @@ class ByRows(OneFile):
 
     def _put(self, rows: Rows, begins: bool) -> None:
         batch = rows.batch
-        while batch.num_rows:
+        while batch is not None and batch.num_rows:
             while not self._left and self._at + 1 < len(self._names):
                 self._next()
             n = batch.num_rows if self._at + 1 == len(self._names) else min(self._left, batch.num_rows)

@@ -154,7 +154,8 @@ def _holds(f: pa.Field, column: Column) -> bool:
 class Rows:
     """Some consecutive rows of one episode to write."""
 
-    batch: pa.RecordBatch
+    batch: pa.RecordBatch | None
+    """None for an episode without steps."""
     row: Mapping[str, Any]
     """The episode's row of `episodes`."""
     rest: Mapping[str, pa.Array]
@@ -163,36 +164,37 @@ class Rows:
 
 def table(plan: Plan, rows: Rows) -> pa.RecordBatch:
     """Rows as they are written."""
-    arrays = [_array(plan, (f.name,), f, rows) for f in plan.schema]
+    assert rows.batch is not None
+    arrays = [_array(plan, (f.name,), f, rows, rows.batch) for f in plan.schema]
     return pa.RecordBatch.from_arrays(arrays, schema=plan.schema)
 
 
-def _array(plan: Plan, leaf: Leaf, f: pa.Field, rows: Rows) -> pa.Array:
+def _array(plan: Plan, leaf: Leaf, f: pa.Field, rows: Rows, batch: pa.RecordBatch) -> pa.Array:
     role = _role(plan.roles, f.name) if len(leaf) == 1 else None
     if role is not None:
-        return _played(role, f.type, rows)
+        return _played(role, f.type, rows, batch)
     if leaf in plan.columns:
         column = plan.columns[leaf]
-        return kinds.write(rows.batch.column(column.name), column, f.type)
+        return kinds.write(batch.column(column.name), column, f.type)
     if leaf in plan.rest:
-        return _of_rest(plan.rest[leaf], f, rows)
+        return _of_rest(plan.rest[leaf], f, rows, batch)
     inner = [f.type.field(i) for i in range(f.type.num_fields)]
-    return pa.StructArray.from_arrays([_array(plan, (*leaf, i.name), i, rows) for i in inner], fields=inner)
+    return pa.StructArray.from_arrays([_array(plan, (*leaf, i.name), i, rows, batch) for i in inner], fields=inner)
 
 
 def _role(roles: Roles, name: str) -> str | None:
     return next((role for role, *_ in OWN if getattr(roles, role) == name), None)
 
 
-def _played(role: str, dtype: pa.DataType, rows: Rows) -> pa.Array:
+def _played(role: str, dtype: pa.DataType, rows: Rows, batch: pa.RecordBatch) -> pa.Array:
     if role in ("frame", "time"):
-        values = rows.batch.column({"frame": "frame_index", "time": "timestamp"}[role])
+        values = batch.column({"frame": "frame_index", "time": "timestamp"}[role])
         return _cast(values, dtype)
     value = rows.row[{"name": "name", "success": "success", "task": "task"}.get(role, "episode_index")]
     if role == "episode":
         value = _key(rows.row, dtype)
     inner = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
-    return _cast(pa.array([value], type=inner).take(pa.array(np.zeros(rows.batch.num_rows, dtype=np.int32))), dtype)
+    return _cast(pa.array([value], type=inner).take(pa.array(np.zeros(batch.num_rows, dtype=np.int32))), dtype)
 
 
 def _key(row: Mapping[str, Any], dtype: pa.DataType) -> Any:
@@ -211,10 +213,14 @@ def _cast(values: pa.Array, dtype: pa.DataType) -> pa.Array:
     return values.cast(dtype, safe=False)
 
 
-def _of_rest(path: str, f: pa.Field, rows: Rows) -> pa.Array:
-    n = rows.batch.num_rows
-    first = rows.batch.column("frame_index")[0].as_py()
+def _of_rest(path: str, f: pa.Field, rows: Rows, batch: pa.RecordBatch) -> pa.Array:
+    """Rows of a column that was kept in `rest`; null where they are gone."""
     found = rows.rest.get(path)
-    if found is None or len(found) != rows.row["length"] or found.type != f.type:
-        return pa.nulls(n, f.type)
-    return found.slice(first, n)
+    if found is None:
+        return pa.nulls(batch.num_rows, f.type)
+    if len(found) != rows.row["length"] or found.type != f.type:
+        raise SchemaError(
+            f"rest: {path} of {rows.row['name']} has {len(found)} rows of {found.type}, where {rows.row['length']} of "
+            f"{f.type} were expected; write it as another format, or delete those rows"
+        )
+    return found.slice(batch.column("frame_index")[0].as_py(), batch.num_rows)
