@@ -78,7 +78,7 @@ def _leaves(files: Files, field_: pa.Field, counts: Sequence[Count]) -> Iterator
         yield (field_.name,), field_, Count(None, None)
     else:
         rest = list(counts)
-        for leaf, inner in _fields((field_.name,), dtype):
+        for leaf, inner in leaves_in((field_.name,), dtype):
             n = _width(inner.type)
             yield leaf, inner, rest[0] if n == 1 else Count(None, None)
             del rest[:n]
@@ -91,11 +91,12 @@ def _is_doubtful(dtype: pa.DataType) -> bool:
     return len(set(names)) < len(names) or "" in names or any(_is_doubtful(t) or not t.num_fields for t in inner)
 
 
-def _fields(above: Leaf, dtype: pa.DataType) -> Iterator[tuple[Leaf, pa.Field]]:
+def leaves_in(above: Leaf, dtype: pa.DataType) -> Iterator[tuple[Leaf, pa.Field]]:
+    """The leaves of a struct, and their fields."""
     for i in range(dtype.num_fields):
         inner = dtype.field(i)
         if pa.types.is_struct(inner.type):
-            yield from _fields((*above, inner.name), inner.type)
+            yield from leaves_in((*above, inner.name), inner.type)
         else:
             yield (*above, inner.name), inner
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from trajloom.errors import SchemaError
 from trajloom.formats import Source
 from trajloom.formats.parquet import kinds
-from trajloom.formats.parquet.leaves import _fields  # pyright: ignore[reportPrivateUsage]
+from trajloom.formats.parquet.leaves import leaves_in
 from trajloom.formats.parquet.names import Leaf, paths
 from trajloom.formats.parquet.roles import Roles
 from trajloom.formats.parquet.source import digest, leaf_of
@@ -66,7 +66,7 @@ class Plan:
 
 def leaves_of(field_: pa.Field) -> list[Leaf]:
     if pa.types.is_struct(field_.type) and field_.type.num_fields:
-        return [leaf for leaf, _ in _fields((field_.name,), field_.type)]
+        return [leaf for leaf, _ in leaves_in((field_.name,), field_.type)]
     return [(field_.name,)]
 
 
