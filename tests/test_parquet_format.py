@@ -139,9 +139,8 @@ def test_polars_and_duckdb_read_what_we_write(name, tmp_path):
     assert found["obs/force"].to_list() == steps.column("obs/force").to_pylist()
     assert found["obs/image"].to_list() == steps.column("obs/image").to_pylist()
     pattern = tmp_path / name / "*.parquet" if name == "folder" else tmp_path / name
-    rows = duckdb.sql(
-        f"select episode_index, frame_index, actions, \"obs/pose\" from '{pattern}' order by all"
-    ).fetchall()
+    query = f"select episode_index, frame_index, actions, \"obs/pose\" from '{pattern}' order by all"
+    rows = duckdb.connect().execute(query).fetchall()
     assert [row[0] for row in rows] == steps.column("episode_index").to_pylist()
     np.testing.assert_array_equal(np.array([row[2] for row in rows]), actions)
 
