@@ -1,6 +1,6 @@
 """How rows become Parquet files whose bytes depend on the rows alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,18 @@ class ParquetFile:
     The cuts depend on the rows and not on the batches that they come in, so equal rows make equal bytes.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema):
+    def __init__(self, path: Path, schema: pa.Schema, sink: pa.NativeFile | None = None, counted: bool = False):
+        """Begin a file.
+
+        Args:
+            path: Where.
+            schema: Of the rows.
+            sink: That file, open, which stays open; None to open it here.
+            counted: Whether to write statistics (how many nulls there are) of the values within lists and structs too.
+        """
         self.path, self.schema = path, schema
         self.rows = 0
-        self._writer = pq.ParquetWriter(path, schema, **_options(schema))
+        self._writer = pq.ParquetWriter(path if sink is None else sink, schema, **_options(schema, counted))
         self._pending: list[pa.RecordBatch] = []
         self._weight = 0
         self._row_weight = sum(_nbytes(field.type) for field in schema)
@@ -44,9 +52,16 @@ class ParquetFile:
                 self._cut()
         self.rows += batch.num_rows
 
-    def close(self) -> None:
-        self._cut()
+    def close(self, metadata: Mapping[str, str] | None = None) -> None:
+        """Finish the file, with more key-value metadata."""
+        self.flush()
+        if metadata:
+            self._writer.add_key_value_metadata(metadata)
         self._writer.close()
+
+    def flush(self) -> None:
+        """Write out the rows that are pending, as a row group."""
+        self._cut()
 
     def _cut(self) -> None:
         if self._pending:
@@ -81,7 +96,7 @@ def _nbytes(dtype: pa.DataType) -> int:
         return 8
 
 
-def _options(schema: pa.Schema) -> dict[str, Any]:
+def _options(schema: pa.Schema, counted: bool = False) -> dict[str, Any]:
     """Settings of `ParquetWriter`, chosen by column.
 
     Floats are split by byte, which packs them better and faster than a dictionary of them. Images and blobs
@@ -99,7 +114,9 @@ def _options(schema: pa.Schema) -> dict[str, Any]:
         # False rather than an empty list, which would mean every column
         "use_dictionary": sorted(set(leaves) - blobs - floats) or False,
         "use_byte_stream_split": sorted(split) or False,
-        "write_statistics": [field.name for field in schema if field.name in leaves and field.name not in blobs],
+        "write_statistics": sorted(set(leaves) - blobs)
+        if counted
+        else [field.name for field in schema if field.name in leaves and field.name not in blobs],
     }
 
 
@@ -107,7 +124,7 @@ def _leaves(path: str, dtype: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
     """The columns that Parquet makes of one field."""
     if isinstance(dtype, pa.BaseExtensionType):
         dtype = dtype.storage_type
-    if pa.types.is_list(dtype) or pa.types.is_fixed_size_list(dtype):
+    if pa.types.is_list(dtype) or pa.types.is_large_list(dtype) or pa.types.is_fixed_size_list(dtype):
         yield from _leaves(f"{path}.list.{dtype.value_field.name}", dtype.value_type)
     elif pa.types.is_struct(dtype):
         for i in range(dtype.num_fields):
