@@ -109,9 +109,9 @@ def test_texts_are_task_attributes_and_rest(folder):
     assert attrs["gains"] == {"dtype": "<f4", "shape": [3], "value": [1.0, 2.0, 3.0]}
     rest = {(row.episode_index, row.path): row for batch in part.rest() for row in rest_rows(batch)}
     note = rest[0, "note"]
-    assert np.frombuffer(note.data, note.dtype).tolist() == [b"step 0", b"step 1", b"step 2"]
+    assert np.frombuffer(note.data or b"", note.dtype).tolist() == [b"step 0", b"step 1", b"step 2"]
     points = rest[2, "points/ragged_flat_values"]
-    assert np.frombuffer(points.data, points.dtype).tolist() == list(range(7))
+    assert np.frombuffer(points.data or b"", points.dtype).tolist() == list(range(7))
 
 
 def test_rows_can_be_read_from_the_middle_of_an_episode(folder):

@@ -14,13 +14,11 @@ _FLAGS = ("is_first", "is_last", "is_terminal")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG")
 
 
-def inferred(found: Mapping[str, Feature] | None) -> list[Spec]:
+def inferred(found: Mapping[str, Feature]) -> list[Spec]:
     """Features of a dataset by its first record: `steps/...` as TFDS lays them out, or one serialized tensor each.
 
     Shapes of `steps/...` are flat, and whole numbers int64, for the records say no more.
     """
-    if found is None:
-        return []
     if any(name.startswith("steps/") for name in found):
         return _of_steps({name: value for name, value in found.items() if value.kind is not None})
     return _of_tensors(found)

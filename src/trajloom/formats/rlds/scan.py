@@ -8,7 +8,7 @@ from typing import Any
 
 from trajloom.errors import DamagedFileError, LayoutError
 from trajloom.folder import Folder
-from trajloom.formats.rlds.example import Feature, features
+from trajloom.formats.rlds.example import features
 from trajloom.formats.rlds.features import FILE, Spec, read_specs
 from trajloom.formats.rlds.framing import Record, looks_like_records, mapped, records
 from trajloom.formats.rlds.infer import inferred
@@ -86,7 +86,7 @@ def scan(path: str, skip: bool) -> Scan:
     """Scan a dataset; with `skip`, what is damaged is left out and listed among the oddities."""
     place, files = files_of(path)
     described = place.exists(FILE)
-    specs = read_specs(place.read(FILE), f"{place.url}/{FILE}") if described else inferred(_first(files, skip))
+    specs = read_specs(place.read(FILE), f"{place.url}/{FILE}") if described else _inferred(files, skip)
     info = _info(place)
     order = [split.get("name") for split in info.get("splits", ()) if isinstance(split, dict)]
     files.sort(key=lambda file: order.index(file.split) if file.split in order else len(order))
@@ -97,17 +97,17 @@ def scan(path: str, skip: bool) -> Scan:
     return result
 
 
-def _first(files: Sequence[File], skip: bool) -> dict[str, Feature] | None:
-    """The features of the first record that can be read."""
+def _inferred(files: Sequence[File], skip: bool) -> list[Spec]:
+    """What the first record that can be read says there is."""
     for file in files:
         data = mapped(file.path)
         try:
             for record in records(file.path, data):
-                return features(data, record.start, record.start + record.size)
+                return inferred(features(data, record.start, record.start + record.size))
         except (WireError, DamagedFileError) as error:
             if not skip:
-                raise DamagedFileError(f"{file.path}: record 0 is no tf.train.Example ({error})") from error
-    return None
+                raise DamagedFileError(f"{file.path}: record 0 cannot be read ({error})") from error
+    return []
 
 
 def _scan_file(result: Scan, file: File, skip: bool) -> None:

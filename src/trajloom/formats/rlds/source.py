@@ -118,7 +118,7 @@ class RecordRows:
 def read_source(path: str, on_error: OnError) -> ColumnarSource:
     """Scan records and return the dataset; see `rlds.read`."""
     found = scan(path, on_error == "skip")
-    columns = _columns(found)
+    columns = _columns(found, on_error == "skip")
     if on_error == "skip":
         found = _whole(found, columns)
     header = _header(found, columns)
@@ -147,27 +147,40 @@ def _whole(found: Scan, columns: Mapping[str, tuple[Spec, tuple[int, ...]]]) -> 
     return replace(found, entries=kept, oddities=[*found.oddities, *(f"skipped {said}" for said in faults.values())])
 
 
-def _columns(found: Scan) -> dict[str, tuple[Spec, tuple[int, ...]]]:
-    """Column -> feature and shape of a row; images of no fixed size have that of the first."""
+def _columns(found: Scan, skip: bool) -> dict[str, tuple[Spec, tuple[int, ...]]]:
+    """Column -> feature and shape of a row; images of no fixed size have that of the first that can be read."""
     specs = [spec for spec in found.specs if spec.is_column]
     paths = paths_of(spec.name for spec in specs)
     columns = {}
     for spec in specs:
-        shape = _image_shape(found, spec) if None in spec.shape else spec.shape
+        shape = _image_shape(found, spec, skip) if None in spec.shape else spec.shape
         if shape is not None:
             columns[stored_name(paths[spec.name])] = spec, tuple(n for n in shape if n is not None)
     return columns
 
 
-def _image_shape(found: Scan, spec: Spec) -> tuple[int | None, ...] | None:
+def _image_shape(found: Scan, spec: Spec, skip: bool) -> tuple[int | None, ...] | None:
     """None where no episode has such an image."""
     for entry in found.entries:
         if spec.name not in entry.absent and entry.length:
-            value = Opened().features(entry.record)[spec.name]
-            start, stop = value.texts()[0]
-            sizes = size_of(bytes(value.data[start:stop]), f"{entry.record.where}: {spec.name}")
-            return tuple(given or found for given, found in zip(spec.shape, sizes, strict=True))
+            try:
+                return _first_shape(entry, spec)
+            except (DamagedFileError, WireError) as error:
+                if not skip:
+                    raise DamagedFileError(f"{entry.record.where}: {spec.name} cannot be read ({error})") from error
     return None
+
+
+def _first_shape(entry: Entry, spec: Spec) -> tuple[int | None, ...]:
+    value = Opened().features(entry.record)[spec.name]
+    texts = value.texts()
+    if not texts:
+        raise DamagedFileError("there is no image")
+    sizes = size_of(bytes(value.data[slice(*texts[0])]), f"{entry.record.where}: {spec.name}")
+    shape = tuple(given or found for given, found in zip(spec.shape, sizes, strict=True))
+    if shape[2] not in (1, 3, 4):
+        raise DamagedFileError(f"an image of {shape[2]} channels")
+    return shape
 
 
 def _header(found: Scan, columns: Mapping[str, tuple[Spec, tuple[int, ...]]]) -> Header:

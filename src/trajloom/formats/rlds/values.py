@@ -106,10 +106,10 @@ def as_attr(feature: Feature, spec: Spec | None) -> dict[str, Any] | None:
     numbers = feature.numbers()
     if not 0 < len(numbers) <= MAX_ATTR:
         return None
-    known = spec is not None and spec.odd is None and spec.dtype != "string"
-    values = _cast(numbers, spec) if known else numbers
+    known = spec if spec is not None and spec.odd is None and spec.dtype != "string" else None
+    values = numbers if known is None else _cast(numbers, known)
     head: dict[str, Any] = {"dtype": values.dtype.str}
-    if len(values) > 1 or (known and spec.shape):
+    if len(values) > 1 or (known is not None and known.shape):
         head["shape"] = [len(values)]
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         return {**head, "bytes": base64.b64encode(values.tobytes()).decode()}

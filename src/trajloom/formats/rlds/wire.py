@@ -53,8 +53,10 @@ def fields(data: Any, start: int, stop: int) -> Iterator[Span]:
             at += 8 if kind == FIXED64 else 4
         else:
             raise WireError(f"a field of kind {kind} at byte {at}, which is none")
-        if at > stop or not number:
+        if at > stop:
             raise WireError(f"field {number} at byte {first} goes beyond its message by {at - stop} bytes")
+        if not number:
+            raise WireError(f"a field without a number before byte {first}")
         yield Span(number, kind, first, at)
 
 

@@ -48,7 +48,7 @@ def opened(path: str) -> Iterator[Any]:
         if len(error.args) != 1 or path in str(error):
             raise
         raise type(error)(f"{path}: {error}") from error
-    except (av.FFmpegError, ValueError, EOFError, IndexError, OverflowError) as error:
+    except (av.error.FFmpegError, ValueError, EOFError, IndexError, OverflowError) as error:
         raise DamagedFileError(f"{path} cannot be read ({error})") from error
 
 
