@@ -245,3 +245,19 @@ def test_mutated_files_raise_errors_of_ours_alone(path):
         except TrajloomError:
             refused += 1
     assert 10 < refused < 100
+
+
+def test_mutated_packets_raise_errors_of_ours_alone():
+    rng, good = random.Random(5), batch(np.arange(20.0).reshape(10, 2), range(10))
+    feature = Feature(0, "x", "float64", (2,), False, "")
+    refused = 0
+    for _ in range(1000):
+        data = bytearray(good)
+        for _ in range(rng.randint(1, 3)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        try:
+            batches.times(bytes(data), feature)
+            batches.values(bytes(data), feature)
+        except TrajloomError:
+            refused += 1
+    assert 100 < refused < 1000

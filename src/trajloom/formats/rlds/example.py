@@ -111,7 +111,7 @@ def _feature(data: Any, value: Span) -> Feature:
 
 def _feature_list(data: Any, value: Span) -> Feature:
     members = [_feature(data, span) for span in _messages(data, value.start, value.stop) if span.number == 1]
-    kinds = {member.kind for member in members if member.kind is not None}
+    kinds: set[Kind] = {member.kind for member in members if member.kind is not None}
     if len(kinds) > 1:
         raise WireError(f"a list of features mixes {', '.join(sorted(kinds))}")
     return Feature(data, kinds.pop() if kinds else None, tuple(span for member in members for span in member.lists))

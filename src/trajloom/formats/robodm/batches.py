@@ -105,7 +105,9 @@ def _table(data: bytes, feature: Feature, columns: list[str]) -> pa.Table:
         # dictionaries stay dictionaries: a few bytes may stand for many rows of large values
         file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=_DICTIONARIES)
         _check_size(file.metadata, feature)
-        return file.read(columns=columns, use_threads=False)
+        table = file.read(columns=columns, use_threads=False)
+        table.validate(full=True)  # text that is none, and numbers of dictionaries beyond their ends
+        return table
     except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError) as error:
         if isinstance(error, DamagedFileError | HostileFileError):
             raise
