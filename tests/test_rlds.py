@@ -1,6 +1,7 @@
 """Reading RLDS: real records, made ones, and damaged ones."""
 
 import json
+import pickle
 import random
 import struct
 import warnings
@@ -16,7 +17,7 @@ from rlds_files import FEATURES, episode, example, features_dict, record, tensor
 from trajloom import dataset, formats, store
 from trajloom.errors import DamagedFileError, HostileFileError, LayoutError, TrajloomError, TrajloomWarning
 from trajloom.formats import rlds
-from trajloom.formats.rlds import crc
+from trajloom.formats.rlds import crc, wire
 from trajloom.tables import rest_rows
 
 BRIDGE = SHARED_DATA / "rlds_bridge"
@@ -119,6 +120,12 @@ def test_rows_can_be_read_from_the_middle_of_an_episode(folder):
     found = source.rows.steps(["count", "obs/image"], 2, 6)
     assert found["count"].tolist() == [-298, -300, -300, -299]
     assert (found["obs/image"][3] == rlds_files.image(4, 1)).all()
+
+
+def test_parts_can_be_read_in_other_processes(folder):
+    [part] = read(folder).parts()
+    again = pickle.loads(pickle.dumps(part))
+    assert list(again.steps()) == list(part.steps())
 
 
 def test_numbers_need_not_be_packed(tmp_path, folder):
@@ -225,6 +232,22 @@ def test_a_file_cut_short_says_which_record(folder):
         rlds.read(folder)
     with pytest.warns(TrajloomWarning, match="skipped the rest of a file"):
         assert steps(rlds.read(folder, on_error="skip")).num_rows == 7
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\x0a\x05ab", "goes beyond its message by 3 bytes"),
+        (b"\x09abc", "goes beyond its message by 5 bytes"),
+        (b"\x0a", "cut short"),
+        (b"\x0b", "a field of kind 3"),
+        (b"\x02\x00", "without a number"),
+        (b"\xff" * 12, "more than 10 bytes"),
+    ],
+)
+def test_fields_end_where_their_message_ends(data, said):
+    with pytest.raises(wire.WireError, match=said):
+        list(wire.fields(data, 0, len(data)))
 
 
 def test_a_length_beyond_the_file_is_refused(tmp_path):

@@ -89,6 +89,12 @@ def test_rows_can_be_read_again_and_from_the_middle(tmp_path):
     assert once.equals(steps(source).column("video").combine_chunks().slice(100, 30))
 
 
+def test_parts_can_be_read_in_other_processes(path):
+    [part] = robodm.read(path).parts()
+    wanted = list(part.steps())  # leaves files open, which do not go along
+    assert list(pickle.loads(pickle.dumps(part)).steps()) == wanted
+
+
 def test_a_folder_is_a_dataset_in_natural_order(tmp_path):
     folder = tmp_path / "runs"
     folder.mkdir()
