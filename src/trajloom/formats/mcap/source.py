@@ -151,7 +151,7 @@ def _origins(files: Sequence[LogFile], said: list[str]) -> dict[str, Origin]:
         left_out: dict[str, list[str]] = {}
         for path, seen in fields.items():
             name = stored_name("/".join(filter(None, [topic.strip("/"), path])))
-            problem = seen.problem or _unfit(name, origins)
+            problem = seen.problem or ("an empty list" if 0 in seen.shape else _unfit(name, origins))
             if problem:
                 left_out.setdefault(problem, []).append(path or "the image")
             else:
