@@ -178,7 +178,7 @@ def test_complete_leaves_out_rows_before_every_topic_had_a_message(tmp_path):
     assert column(found, "timestamp")[0] == 0.0
     assert not any(c.nullable for c in found.header.steps)
     found.write(tmp_path / "a.hdf5")
-    assert trajloom.read(tmp_path / "a.hdf5").episode(0)["slow"]["y"].tolist() == [0.5, 0.5, 1.5, 1.5, 1.5]
+    assert opened(tmp_path / "a.hdf5").episode(0)["slow"]["y"].tolist() == [0.5, 0.5, 1.5, 1.5, 1.5]
 
 
 def test_times_can_be_those_of_publishing(tmp_path):
@@ -421,6 +421,7 @@ def test_a_real_log_of_every_sensor_gives_what_the_ros2_library_decodes():
             continue
         for piece in path.split("/"):
             wanted = getattr(wanted, piece)
+        wanted = list(wanted) if isinstance(wanted, bytes) else wanted
         assert np.array_equal(np.ravel(found), np.ravel(wanted), equal_nan=True), name
         compared += 1
     assert compared > 100
@@ -484,6 +485,11 @@ def test_a_chunk_that_unpacks_to_more_than_it_says_is_stopped(tmp_path, kind):
         mcap.read(with_chunk(tmp_path / "a.mcap", chunk_record("brotli", bomb, 100)))
 
 
+DOUBLING = "B0 a\nB0 b\n" + "".join(f"===\nMSG: m/B{i}\nB{i + 1} a\nB{i + 1} b\n" for i in range(25))
+DOUBLING += "===\nMSG: m/B25\nint8 x\n"
+"""26 levels of messages that hold two of the next."""
+
+
 @pytest.mark.parametrize(("text", "said"), [
     ("Other other\n===\nMSG: m/Other\nm/A a\n", "holds itself"),
     ("m/A a\n", "holds itself"),
@@ -491,7 +497,7 @@ def test_a_chunk_that_unpacks_to_more_than_it_says_is_stopped(tmp_path, kind):
     ("\x00\xff{]garbage\n", "this is no field"),
     ("float64[99999999999999999999] x\n", "this is no field"),
     ("wstring x\n", "wstring"),
-    ("B0 a\nB0 b\n" + "".join(f"===\nMSG: m/B{i}\n" + f"B{i + 1} a\nB{i + 1} b\n" for i in range(25)), "more than 10,000"),
+    (DOUBLING, "more than 10,000"),
 ])  # fmt: skip
 def test_definitions_that_are_none_are_refused_soon(text, said):
     with pytest.raises(SchemaError, match=said):
@@ -536,7 +542,7 @@ def test_no_mutation_of_a_log_raises_anything_but_an_error_of_ours(tmp_path, kin
         ros2_log(
             path, COMPRESSED, "sensor_msgs/msg/CompressedImage", [(i, compressed(PICTURE, "PNG")) for i in range(3)]
         )
-    data, refused = path.read_bytes(), 0
+    data, refused = path.read_bytes(), []
     for i in range(100):
         changed = bytearray(data)
         if i % 5 == 0:
@@ -548,9 +554,9 @@ def test_no_mutation_of_a_log_raises_anything_but_an_error_of_ours(tmp_path, kin
         try:
             table(opened(mutant))
         except TrajloomError as error:
-            refused += 1
-            assert mutant.name in str(error)
-    assert refused > 0
+            refused.append((mutant.name, str(error)))
+    assert refused
+    assert all(name in said for name, said in refused)
 
 
 def test_it_cannot_be_written():
