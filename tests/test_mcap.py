@@ -208,6 +208,13 @@ def test_a_log_goes_to_another_process_as_its_path_and_index(tmp_path):
     assert pa.Table.from_batches(again.steps()).equals(pa.Table.from_batches(source.parts()[0].steps()))
 
 
+def test_a_log_that_changed_since_it_was_opened_is_not_read(tmp_path):
+    source = opened(json_log(tmp_path / "a.mcap", TWO_RATES)).source
+    json_log(tmp_path / "a.mcap", TWO_RATES[1:])
+    with pytest.raises(DamagedFileError, match="has changed since it was opened"):
+        list(source.parts()[0].steps())
+
+
 def test_a_log_is_read_from_a_url(tmp_path):
     import fsspec
 

@@ -40,7 +40,10 @@ class McapRows:
     origins: Mapping[str, Origin]
 
     def steps(self, columns: Sequence[str], start: int, stop: int) -> Mapping[str, Values]:
-        pieces = [self._of_episode(self.members[i], columns, a, b) for i, a, b in self.pieces(start, stop)]
+        pieces = []
+        for i, first, last in self.pieces(start, stop):
+            pieces.append(self._of_episode(self.members[i], columns, first, last))
+            self.files[self.members[i].file].log.release()  # a folder may hold more files than a process may open
         return {name: pa.concat_arrays([piece[name] for piece in pieces]) for name in columns}
 
     def pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
