@@ -5,6 +5,7 @@ import json
 import pickle
 import struct
 import warnings
+import zipfile
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -27,6 +28,7 @@ from trajloom.errors import (
     TrajloomWarning,
 )
 from trajloom.formats import mcap
+from trajloom.formats._video import frames
 from trajloom.formats.mcap import container
 from trajloom.formats.mcap.definitions import parse
 from trajloom.formats.mcap.wire import values_of
@@ -222,6 +224,10 @@ def test_a_log_is_read_from_a_url(tmp_path):
     fsspec.filesystem("memory").pipe_file("/logs/a.mcap", data)
     assert column(opened("memory://logs/a.mcap"), "fast/x") == list(range(7))
     assert column(opened("memory://logs"), "fast/x") == list(range(7))
+    with zipfile.ZipFile(tmp_path / "logs.zip", "w") as archive:
+        archive.writestr("in/a.mcap", data)
+    for inner in ("in/a.mcap", "in"):
+        assert column(opened(f"zip://{inner}::{tmp_path}/logs.zip"), "fast/x") == list(range(7))
 
 
 # ---- JSON ------------------------------------------------------------------------------------------------------
@@ -372,6 +378,23 @@ def test_raw_images_are_columns_named_after_their_topic(tmp_path, encoding, imag
     found = opened(ros2_log(tmp_path / "a.mcap", IMAGE, "sensor_msgs/msg/Image", messages))
     assert [(c.name, c.dtype, c.shape) for c in found.header.steps] == [("robot", str(wanted.dtype), wanted.shape)]
     assert np.array_equal(found.episode(0)["robot"], np.stack([wanted] * 3))
+
+
+def test_a_camera_that_starts_late_is_black_in_a_video_until_then(tmp_path):
+    bright = np.full((32, 32, 3), 200, np.uint8)
+    with open(tmp_path / "a.mcap", "wb") as file:
+        writer = Ros2Writer(file)
+        camera = writer.register_msgdef("sensor_msgs/msg/Image", IMAGE)
+        robot = writer.register_msgdef("robot_msgs/msg/Joints", JOINTS)
+        for i in range(4):
+            writer.write_message("/robot", robot, joints(i), log_time=START + i * 50 * MS)
+        writer.write_message("/wrist/rgb", camera, raw("rgb8", bright), log_time=START + 70 * MS)
+        writer.finish()
+    found = opened(tmp_path / "a.mcap")
+    assert found.header.column("wrist/rgb").nullable
+    found.write(tmp_path / "out", to="mp4", fps=20)
+    shown = [frame.mean() for frame in frames(tmp_path / "out/rgb/episode_000000.mp4")]
+    assert np.allclose(shown, [0, 0, 200, 200], atol=4)
 
 
 def test_depth_of_the_other_byte_order_is_turned(tmp_path):
