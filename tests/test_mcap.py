@@ -139,6 +139,15 @@ def test_a_row_holds_the_latest_message_at_or_before_it(tmp_path, compression):
     assert found.episodes().collect()["name"].to_list() == ["a"]
 
 
+@pytest.mark.parametrize("options", [{}, {"hz": 40.0}, {"episodes_gap_s": 0.005}])
+def test_a_log_goes_into_a_store_nulls_and_times_included(tmp_path, options):
+    found = opened(json_log(tmp_path / "a.mcap", TWO_RATES), **options)
+    found.write(tmp_path / "store")
+    back = trajloom.read(tmp_path / "store")
+    assert table(back).equals(table(found))
+    assert back.header.layout == found.header.layout
+
+
 def test_messages_outside_chunks_and_out_of_order_are_found_too(tmp_path):
     shuffled = [TWO_RATES[i] for i in (3, 8, 0, 2, 1, 7, 6, 5, 4)]
     found = opened(json_log(tmp_path / "a.mcap", shuffled, chunks=False))

@@ -191,7 +191,7 @@ def _as_nullable(origin: Origin, files: Sequence[LogFile], members: Sequence[Epi
     late = False
     for episode in members:
         topic = files[episode.file].topics.get(origin.topic)
-        late = late or topic is None or episode.messages(topic, 0, 1)[0] < 0
+        late = late or topic is None or bool(episode.messages(topic, 0, 1)[0] < 0)
     column = replace(origin.column, nullable=late or not origin.seen.always)
     return replace(origin, column=column)
 
