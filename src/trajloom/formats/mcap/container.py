@@ -1,6 +1,7 @@
 """The records of an MCAP file: where each message lies, and the bytes of those asked for."""
 
 import mmap
+import os
 import re
 import struct
 from array import array
@@ -8,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -97,29 +99,67 @@ class Index:
     """Kind of record -> how many there are that are not read."""
 
 
+class _Chunks:
+    """Unpacked chunks of whichever logs are read, those used last."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[int, int, str, int], memoryview] = OrderedDict()
+        self._lock = Lock()
+        self._size = 0
+
+    def get(self, key: tuple[int, int, str, int]) -> memoryview | None:
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+            return self._known.get(key)
+
+    def put(self, key: tuple[int, int, str, int], content: memoryview) -> None:
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = content
+                self._size += len(content)
+            while len(self._known) > 1 and self._size > CACHE_BYTES:
+                self._size -= len(self._known.popitem(last=False)[1])
+
+
+_chunks = _Chunks()
+
+
 class Log:
-    """An open file. It goes to other processes as its path alone."""
+    """A file. It goes to other processes as its path, and what says that it is still the same file."""
 
     def __init__(self, path: str):
         self.path = path
         self._view: memoryview | None = None
-        self._chunks: OrderedDict[int, memoryview] = OrderedDict()
+        self._stamp: tuple[int, int] | None = None
+        self._changed = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["path"])
+        return {"path": self.path, "_view": None, "_stamp": self._stamp, "_changed": 0}
 
     @property
     def view(self) -> memoryview:
         """The file's bytes, mapped: only what is looked at is read."""
-        if self._view is None:
-            with open(local_file(self.path), "rb") as file:
-                if file.read(len(MAGIC)) != MAGIC:
-                    raise DamagedFileError(f"{self.path}: it does not begin as MCAP does")
-                self._view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        return self._view
+        view = self._view
+        if view is None:
+            view = self._view = self._mapped()
+        return view
+
+    def release(self) -> None:
+        """Close the file; it opens again when it is read."""
+        self._view = None
+
+    def _mapped(self) -> memoryview:
+        with open(local_file(self.path), "rb") as file:
+            found = os.fstat(file.fileno())
+            # another process copies a remote file at another time
+            stamp = (found.st_size, found.st_mtime_ns if Folder(self.path).local else 0)
+            if self._stamp not in (None, stamp):
+                raise DamagedFileError(f"{self.path}: it has changed since it was opened; open it again")
+            if file.read(len(MAGIC)) != MAGIC:
+                raise DamagedFileError(f"{self.path}: it does not begin as MCAP does")
+            self._stamp, self._changed = stamp, found.st_mtime_ns
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
     def index(self) -> Index:
         """Find every message; DamagedFileError where the file is cut short."""
@@ -147,16 +187,16 @@ class Log:
 
     def chunk(self, position: int, stop: int | None = None) -> memoryview:
         """The unpacked content of the chunk whose record begins here."""
-        known = self._chunks.get(position)
-        if known is None:
-            known = self._unpacked(position, stop)
-            self._chunks[position] = known
-            while len(self._chunks) > 1 and sum(map(len, self._chunks.values())) > CACHE_BYTES:
-                self._chunks.popitem(last=False)
-        self._chunks.move_to_end(position)
-        return known
+        key = (self.view.nbytes, self._changed, self.path, position)
+        content = _chunks.get(key)
+        if content is None:
+            content, packed = self._unpacked(position, stop)
+            if packed:
+                _chunks.put(key, content)
+        return content
 
-    def _unpacked(self, position: int, stop: int | None) -> memoryview:
+    def _unpacked(self, position: int, stop: int | None) -> tuple[memoryview, bool]:
+        """The content of a chunk, and whether it was compressed: what was not lies in the file as it is."""
         where = f"{self.path}: chunk at byte {position}"
         if stop is None:
             stop = position + _RECORD.unpack_from(self.view, position - _RECORD.size)[1]
@@ -176,7 +216,7 @@ class Log:
         content = _unpack(kind, packed, size, where)
         if len(content) != size:
             raise DamagedFileError(f"{where}: it unpacks to {len(content):,} bytes, where it says {size:,}")
-        return memoryview(content)
+        return memoryview(content), kind != ""
 
 
 class _Indexing:

@@ -40,7 +40,10 @@ class McapRows:
     origins: Mapping[str, Origin]
 
     def steps(self, columns: Sequence[str], start: int, stop: int) -> Mapping[str, Values]:
-        pieces = [self._of_episode(self.members[i], columns, a, b) for i, a, b in self.pieces(start, stop)]
+        pieces = []
+        for i, first, last in self.pieces(start, stop):
+            pieces.append(self._of_episode(self.members[i], columns, first, last))
+            self.files[self.members[i].file].log.release()  # a folder may hold more files than a process may open
         return {name: pa.concat_arrays([piece[name] for piece in pieces]) for name in columns}
 
     def pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
@@ -151,7 +154,7 @@ def _origins(files: Sequence[LogFile], said: list[str]) -> dict[str, Origin]:
         left_out: dict[str, list[str]] = {}
         for path, seen in fields.items():
             name = stored_name("/".join(filter(None, [topic.strip("/"), path])))
-            problem = seen.problem or _unfit(name, origins)
+            problem = seen.problem or ("an empty list" if 0 in seen.shape else _unfit(name, origins))
             if problem:
                 left_out.setdefault(problem, []).append(path or "the image")
             else:
@@ -188,7 +191,7 @@ def _as_nullable(origin: Origin, files: Sequence[LogFile], members: Sequence[Epi
     late = False
     for episode in members:
         topic = files[episode.file].topics.get(origin.topic)
-        late = late or topic is None or episode.messages(topic, 0, 1)[0] < 0
+        late = late or topic is None or bool(episode.messages(topic, 0, 1)[0] < 0)
     column = replace(origin.column, nullable=late or not origin.seen.always)
     return replace(origin, column=column)
 

@@ -56,10 +56,7 @@ def naming(log: Log, topic: str, number: int) -> Iterator[None]:
 def _of(described: Described) -> Seen:
     if isinstance(described, str):
         return Seen(None, (), problem=described)
-    dtype, shape = described
-    if 0 in shape:
-        return Seen(dtype, shape, problem="an empty list")
-    return Seen(dtype, shape)
+    return Seen(*described)
 
 
 def merged(each: Iterable[Mapping[str, Seen]]) -> dict[str, Seen]:
@@ -78,10 +75,10 @@ def merged(each: Iterable[Mapping[str, Seen]]) -> dict[str, Seen]:
 
 def _both(a: Seen, b: Seen) -> Seen:
     always = a.always and b.always
-    if a.shape != b.shape and a.dtype is not None and b.dtype is not None:
-        return Seen(a.dtype, a.shape, always, f"its shape changes: {a.shape}, {b.shape}")
     if a.problem or b.problem:
         return Seen(a.dtype, a.shape, always, a.problem or b.problem)
+    if a.shape != b.shape:
+        return Seen(a.dtype, a.shape, always, f"its shape changes: {a.shape}, {b.shape}")
     if a.dtype == b.dtype:
         return Seen(a.dtype, a.shape, always)
     assert a.dtype is not None

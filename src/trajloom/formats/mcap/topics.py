@@ -69,6 +69,7 @@ def open_file(path: str, time: str) -> LogFile:
         file.said.append("left out: " + ", ".join(f"{n:,} {kind}" for kind, n in sorted(index.others.items())))
     for name, ids in sorted(_by_topic(index).items()):
         _add(file, index, name, ids, time)
+    log.release()
     return file
 
 
