@@ -55,7 +55,8 @@ class DataFiles:
     def close(self) -> None:
         """Finish the file."""
         self._cut()
-        assert self._writer is not None and self._sink is not None
+        assert self._writer is not None
+        assert self._sink is not None
         self._writer.close()
         self._sink.close()
 

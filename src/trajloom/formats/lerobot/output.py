@@ -16,7 +16,7 @@ from trajloom.formats import Loss, Part, Progress, Source, _aside
 from trajloom.formats._place import appearing_folder
 from trajloom.formats.lerobot import statistics
 from trajloom.formats.lerobot.episodes import EpisodeFile, extra_types, further, write_stats, write_tasks
-from trajloom.formats.lerobot.files import CHUNK_FILES, DATA_BYTES, VIDEO_BYTES, Cameras, DataFiles
+from trajloom.formats.lerobot.files import CHUNK_FILES, DATA_BYTES, VIDEO_BYTES, Cameras, DataFiles, place
 from trajloom.formats.lerobot.info import DATA_PATH, INFO, VIDEO_PATH
 from trajloom.formats.lerobot.names import our_names
 from trajloom.formats.lerobot.plan import (
@@ -171,7 +171,9 @@ class Output:
         frames = np.concatenate([np.arange(c.done, c.done + b - a) for c, a, b in pieces])
         firsts = np.concatenate([np.full(b - a, c.first_row) for c, a, b in pieces])
         numbers = np.concatenate([np.full(b - a, c.number) for c, a, b in pieces])
-        tasks = np.concatenate([np.full(b - a, self.tasks.index(c.task)) for c, a, b in pieces])
+        # where the steps say their tasks themselves, those of the episodes are not asked for
+        number = (lambda task: 0) if self.own_tasks else self.tasks.index
+        tasks = np.concatenate([np.full(b - a, number(c.task)) for c, a, b in pieces])
         return {
             "timestamp": self._times(rows, frames),
             "frame_index": frames.astype(np.int64),
@@ -197,7 +199,7 @@ class Output:
         return last if last.left else None
 
     def _describe(self, current: "Current") -> None:
-        chunk, file = divmod(current.file, CHUNK_FILES)
+        chunk, file = place(current.file)
         more = further(current.row["attrs"])
         stats = {name: found for name, tally in current.tallies.items() if (found := tally.stats()) is not None}
         row = {

@@ -16,6 +16,7 @@ MAX_SAMPLES = 10_000
 Stats = dict[str, Array]
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def of_numbers(values: Array) -> Stats:
     """Statistics of numbers (n, ...) by component of the last dimension, as LeRobot does; only finite ones count.
 
@@ -146,6 +147,7 @@ class Total:
     """Sum of squared distances from the mean."""
     quantiles: dict[str, Any] = field(default_factory=dict)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def add(self, piece: Mapping[str, Array]) -> None:
         n = int(piece["count"][0])
         total = self.count + n
@@ -159,8 +161,10 @@ class Total:
         self.count = total
 
     def stats(self) -> Stats:
-        assert self.low is not None and self.high is not None
+        assert self.low is not None
+        assert self.high is not None
         std = np.sqrt(self.spread / self.count)
         quantiles = {name: value / self.count for name, value in self.quantiles.items()}
         count = np.array([self.count])
-        return {"min": self.low, "max": self.high, "mean": self.mean, "std": std, "count": count, **quantiles}
+        found = {"min": self.low, "max": self.high, "mean": self.mean, "std": std, "count": count, **quantiles}
+        return {name: np.nan_to_num(value) for name, value in found.items()}  # sums may overflow
