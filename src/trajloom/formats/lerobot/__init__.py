@@ -1,4 +1,4 @@
-"""LeRobot: datasets of Hugging Face's LeRobot, folders of Parquet and MP4. v2.0, v2.1 and v3.0 are read, v3.0 is written.
+"""LeRobot: folders of Parquet and MP4 for Hugging Face's LeRobot. v2.0, v2.1 and v3.0 are read, v3.0 is written.
 
     meta/info.json                                     version, fps, features with their types and shapes
     meta/stats.json                                    statistics of each feature
@@ -10,7 +10,8 @@
 
 v2 has `meta/tasks.jsonl`, `meta/episodes.jsonl` and one file an episode. `actions` is LeRobot's `action`, `obs/x` its
 `observation.x`, or `observation.images.x` for images, `rewards` and `dones` are `next.reward` and `next.done`, and any
-other `a/b` is `a.b`. A row of a column that an episode lacks is NaN, 0 or black. Paths in data files are never followed.
+other `a/b` is `a.b`. A row of a column that an episode lacks is NaN, 0 or black. Paths in data files are not
+followed.
 """
 
 import os

@@ -103,7 +103,8 @@ def extra_types(source: Source) -> dict[str, pa.DataType]:
 
 def write_tasks(path: Path, tasks: Sequence[str]) -> None:
     """`meta/tasks.parquet` as pandas writes it: the texts are its index."""
-    table = pa.table({"task_index": pa.array(range(len(tasks)), pa.int64()), "__index_level_0__": pa.array(tasks, pa.string())})  # fmt: skip
+    columns = {"task_index": pa.array(range(len(tasks)), pa.int64()), "__index_level_0__": pa.array(tasks, pa.string())}
+    table = pa.table(columns)
     about = {
         "index_columns": ["__index_level_0__"],
         "column_indexes": [{"name": None, "field_name": None, "pandas_type": "unicode", "numpy_type": "object",

@@ -10,6 +10,7 @@ import numpy as np
 from trajloom.errors import TrajloomWarning
 from trajloom.folder import Folder
 from trajloom.formats.lerobot.catalog import Place
+from trajloom.formats.lerobot.rows import LeRobotRows
 from trajloom.formats.lerobot.source import Scan, decided
 
 LAYOUT = frozenset(
@@ -84,12 +85,17 @@ def _values(left: Scan, right: Scan) -> Iterator[str]:
             if name not in differing and not _same(a[ours[name]], b[theirs[name]]):
                 differing.add(name)
                 yield f"feature {name}: values differ in rows {start} to {stop - 1}"
-        times = [r.times(start, stop) if "timestamp" in s.counts.present else None
-                 for r, s in ((rows, left), (others, right))]  # fmt: skip
-        if times[0] is not None and times[1] is not None and "timestamp" not in differing:
-            if not np.array_equal(times[0].astype(np.float32), times[1].astype(np.float32)):
-                differing.add("timestamp")
-                yield f"timestamp: values differ in rows {start} to {stop - 1}"
+        if "timestamp" not in differing and not _same_times((left, rows), (right, others), start, stop):
+            differing.add("timestamp")
+            yield f"timestamp: values differ in rows {start} to {stop - 1}"
+
+
+def _same_times(left: tuple[Scan, LeRobotRows], right: tuple[Scan, LeRobotRows], start: int, stop: int) -> bool:
+    """Whether times agree as float32, where both have them."""
+    if not all("timestamp" in scan.counts.present for scan, _ in (left, right)):
+        return True
+    one, other = (rows.times(start, stop).astype(np.float32) for _, rows in (left, right))
+    return np.array_equal(one, other)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -39,16 +39,19 @@ from trajloom.tables import Array
 def write_folder(source: Source, path: str, overwrite: bool, progress: Progress | None, options: WriteOptions) -> None:
     """Write a dataset, whole or not at all."""
     fps_of(source.header, options)
-    with appearing_folder(source, path, overwrite, is_one, last=INFO) as draft, workers(options.threads) as pool:
-        with ExitStack() as stack:
-            output = Output(source, draft, options, pool, stack)
-            done, total = 0, sum(part.num_episodes for part in source.parts())
-            for part in source.parts():
-                output.write(part)
-                done += part.num_episodes
-                if progress is not None:
-                    progress(done, total)
-            output.finish()
+    with (
+        appearing_folder(source, path, overwrite, is_one, last=INFO) as draft,
+        workers(options.threads) as pool,
+        ExitStack() as stack,
+    ):
+        output = Output(source, draft, options, pool, stack)
+        done, total = 0, sum(part.num_episodes for part in source.parts())
+        for part in source.parts():
+            output.write(part)
+            done += part.num_episodes
+            if progress is not None:
+                progress(done, total)
+        output.finish()
 
 
 class Output:
@@ -248,7 +251,8 @@ class Output:
 
     def _info(self) -> dict[str, Any]:
         known, videos = source_info(self.source.header), bool(self.cameras.numbers)
-        features = known.get("features", {})
+        features = known.get("features")
+        described = features if isinstance(features, dict) else {}
         rate = int(self.fps) if self.fps == int(self.fps) else self.fps
         made = {
             "codebase_version": "v3.0",
@@ -263,7 +267,7 @@ class Output:
             "splits": known.get("splits") or {"train": f"0:{self.written}"},
             "data_path": DATA_PATH,
             "video_path": VIDEO_PATH if videos else None,
-            "features": features_json(self.columns, self.fps, features if isinstance(features, dict) else {}, self.options),
+            "features": features_json(self.columns, self.fps, described, self.options),
         }  # fmt: skip
         return {**{k: v for k, v in known.items() if k not in ("total_videos", "total_chunks")}, **made}
 

@@ -117,7 +117,7 @@ def _known_names(header: Header) -> dict[str, str]:
 
 
 def keeps_task_index(header: Header) -> bool:
-    """Whether the steps say their tasks themselves, as those of a LeRobot dataset whose tasks change within episodes."""
+    """Whether the steps say their tasks themselves, as in a LeRobot dataset whose tasks change within episodes."""
     wanted = Column(name="task_index", dtype="int64")
     named = header.layout.get("names", {}).get("task_index") == "task_index"
     return named and header.layout.get("format") == "lerobot" and wanted in header.steps
