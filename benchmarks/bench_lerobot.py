@@ -22,7 +22,7 @@ from trajloom.formats import lerobot
 from trajloom.schema import ATTEMPTS, Column, Header
 
 STEPS, ROUNDS = 150, 3
-NUMBERS = {"actions": (7,), "rewards": (), **{f"obs/key{i}": (8,) for i in range(10)}}
+NUMBERS = {"actions": (7,), **{f"obs/key{i}": (8,) for i in range(10)}}
 IMAGES = {"obs/top": (84, 84, 3), "obs/wrist": (84, 84, 3)}
 THEIRS = """
 import os, sys, time, shutil, tempfile
@@ -34,7 +34,7 @@ if not hasattr(torch.ops.torchvision, "nms"):
         missing.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 images, episodes = sys.argv[1] == "images", int(sys.argv[2])
-shapes = {"action": (7,), "next.reward": (1,), **{f"observation.key{i}": (8,) for i in range(10)}}
+shapes = {"action": (7,), **{f"observation.key{i}": (8,) for i in range(10)}}
 features = {k: {"dtype": "float32", "shape": s, "names": None} for k, s in shapes.items()}
 if images:
     for k in ("top", "wrist"):
@@ -114,13 +114,8 @@ def theirs(python: str, kind: str, episodes: int, made: Path) -> float:
 def compare(kind: str, python: str, folder: Path) -> None:
     images = kind == "images"
     columns = episode(images)
-    names = {
-        "actions": "action",
-        "rewards": "next.reward",
-        **{n: n.replace("obs/", "observation.images.") for n in IMAGES},
-    }
+    names = {"actions": "action", **{n: n.replace("obs/", "observation.images.") for n in IMAGES}}
     arrays = {names.get(n, n.replace("/", ".").replace("obs.", "observation.")): v for n, v in columns.items()}
-    arrays["next.reward"] = arrays["next.reward"][:, None]
     made = folder / f"{kind}.npz"
     np.savez(made, **arrays)
     number = 20 if images else 200

@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "trajloom"
 
 LAYERS = [
     {"errors"},
-    {"seeding", "poses", "schema"},
+    {"seeding", "poses", "schema", "findings"},
     {"tables", "task", "folder", "parquet"},
     {"rollout"},
     {"formats", "engine", "sim"},

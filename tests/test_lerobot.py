@@ -124,6 +124,20 @@ def test_columns_changed_by_others_win_over_what_was_kept_aside(written):
     assert lerobot.read(written).header.env_args == in_memory.HEADER.env_args
 
 
+def test_findings_are_of_totals_and_statistics_that_lie(written):
+    assert list(lerobot.findings(written)) == []
+    change(written, total_episodes=50)
+    path = written / "meta" / "stats.json"
+    stats = json.loads(path.read_text())
+    stats["action"]["max"][0] += 1
+    path.write_text(json.dumps(stats))
+    found = list(lerobot.findings(written))
+    assert [(f.code, f.column, f.fixable) for f in found] == [
+        ("wrong_total", None, True), ("stale_statistics", "actions", True),
+    ]  # fmt: skip
+    assert found[1].what == "meta/stats.json says another max of action than its values have"
+
+
 # ---- names -----------------------------------------------------------------------------------------------------
 
 

@@ -15,15 +15,18 @@ followed.
 """
 
 import os
+from collections.abc import Iterator
 
+from trajloom.findings import Finding
 from trajloom.formats import Loss, OnError, Progress, Source
+from trajloom.formats.lerobot.checks import found_in
 from trajloom.formats.lerobot.equality import equal
 from trajloom.formats.lerobot.output import losses as _losses
 from trajloom.formats.lerobot.output import write_folder
 from trajloom.formats.lerobot.plan import WriteOptions
 from trajloom.formats.lerobot.source import is_one, read_source
 
-__all__ = ["NAME", "SUFFIXES", "WriteOptions", "equal", "losses", "read", "sniff", "write"]
+__all__ = ["NAME", "SUFFIXES", "WriteOptions", "equal", "findings", "losses", "read", "sniff", "write"]
 
 NAME = "lerobot"
 SUFFIXES = (".lerobot",)
@@ -75,3 +78,8 @@ def write(
 def losses(source: Source, options: WriteOptions | None = None) -> list[Loss]:
     """What LeRobot has no place for: kept aside in the folder, but for pixels where images become videos."""
     return list(_losses(source, options or WriteOptions()))
+
+
+def findings(path: str | os.PathLike[str]) -> Iterator[Finding]:
+    """What is odd in a folder beyond its data: totals that lie, cameras without videos, statistics that are stale."""
+    return found_in(os.fspath(path))

@@ -1,6 +1,5 @@
 """Which episodes there are and where their rows lie: the metadata of episodes and tasks, checked against the data."""
 
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,12 +94,12 @@ def jsonl(folder: Folder, *names: str) -> Iterator[dict[str, Any]]:
     where = f"{folder.url}/{'/'.join(names)}"
     try:
         with folder.fs.open(folder.at(*names), "rb") as file:
-            data = file.read(16 * MAX_JSON_BYTES + 1)
+            data: Any = file.read(16 * MAX_JSON_BYTES + 1)
     except FileNotFoundError as error:
         raise DamagedFileError(f"{where} is not there") from error
     if len(data) > 16 * MAX_JSON_BYTES:
         raise DamagedFileError(f"{where} is larger than {16 * MAX_JSON_BYTES:,} bytes")
-    for number, line in enumerate(io.BytesIO(data), start=1):
+    for number, line in enumerate(data.splitlines(), start=1):
         if line.strip():
             yield _object(line, f"{where}, line {number}")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -71,9 +72,13 @@ class DataFiles:
         packing = {f.name: "none" if f.name in images else "snappy" for f in self.schema}
         by_leaf = {_leaf(f): packing[f.name] for f in self.schema}
         by_leaf |= {f"{name}.path": "none" for name in images}
-        self._writer = pq.ParquetWriter(
-            self._sink, self.schema, compression=by_leaf, use_dictionary=whole or False, write_statistics=whole or False
-        )
+        # False rather than an empty list, which would mean every column
+        options: dict[str, Any] = {
+            "compression": by_leaf,
+            "use_dictionary": whole or False,
+            "write_statistics": whole or False,
+        }
+        self._writer = pq.ParquetWriter(self._sink, self.schema, **options)
 
     def _cut(self) -> None:
         if self._pending:

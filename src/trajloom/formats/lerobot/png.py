@@ -31,7 +31,7 @@ def encode(frame: Array) -> bytes:
     rows[0, 1:] = flat[0]
     np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])
     head = struct.pack(">IIBBBBB", width, height, 8, COLOURS[channels], 0, 0, 0)
-    data = zlib.compress(rows, LEVEL)
+    data = zlib.compress(rows.data, LEVEL)
     return b"".join([SIGNATURE, _chunk(b"IHDR", head), _chunk(b"IDAT", data), _chunk(b"IEND", b"")])
 
 

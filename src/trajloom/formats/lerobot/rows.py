@@ -60,10 +60,9 @@ class Forward:
         """The next rows, column by column."""
         pieces: list[pa.RecordBatch] = []
         while rows:
-            if self._held is None or not self._held.num_rows:
-                self._held = self._next()
-            pieces.append(self._held.slice(0, rows))
-            self._held = self._held.slice(pieces[-1].num_rows)
+            held = self._held if self._held is not None and self._held.num_rows else self._next()
+            pieces.append(held.slice(0, rows))
+            self._held = held.slice(pieces[-1].num_rows)
             rows -= pieces[-1].num_rows
         table = pa.Table.from_batches(pieces)
         return {n: pa.concat_arrays(table.column(n).chunks) for n in table.column_names}

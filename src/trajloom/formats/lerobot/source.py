@@ -28,6 +28,7 @@ MARK = "lerobot."
 """Begins the names of attributes that hold an episode's further metadata, as JSON."""
 EMPTY = "lerobot.json"
 """File among those kept aside that says where episodes without steps belong."""
+MAX_EMPTY = 1 << 20
 MAX_META_BYTES = 64 << 20
 ALREADY_READ = frozenset({"info.json", "tasks.jsonl", "tasks.parquet", "episodes.jsonl", "episodes"})
 
@@ -110,9 +111,10 @@ def _with_empty(folder: Folder, places: list[Place]) -> list[Place]:
     if not folder.fs.isfile(folder.at(_aside.FOLDER, EMPTY)):
         return places
     said = read_json(folder, _aside.FOLDER, EMPTY)
-    empty = said.get("empty") if isinstance(said, dict) else None
-    good = isinstance(empty, list) and all(isinstance(n, int) and 0 <= n < len(places) + len(empty) for n in empty)
-    if not good or said.get("episodes") != len(places):
+    empty = said.get("empty") if isinstance(said, dict) and said.get("episodes") == len(places) else None
+    if not isinstance(empty, list) or len(empty) > MAX_EMPTY:
+        return places
+    if not all(isinstance(n, int) and 0 <= n < len(places) + len(empty) for n in empty):
         return places
     whole = list(places)
     for position in sorted(empty):
@@ -321,7 +323,7 @@ def _extras(folder: Folder) -> Sequence[Rest]:
     found = []
     for name in folder.names("meta"):
         path = folder.at("meta", name)
-        if name not in ALREADY_READ and folder.fs.isfile(path) and folder.fs.size(path) <= MAX_META_BYTES:
+        if name not in ALREADY_READ and folder.fs.isfile(path) and (folder.fs.size(path) or 0) <= MAX_META_BYTES:
             data = folder.read("meta", name)
             found.append(Rest(f"meta/{name}", "|u1", (len(data),), data, None, {}))
     return found

@@ -49,7 +49,7 @@ def _of_finite(flat: Array, finite: Array, count: int) -> Stats:
         found["mean"].append(ordered.mean())
         found["std"].append(ordered.std())
         for name, q in QUANTILES.items():
-            found[name].append(_quantile(ordered, q))
+            found[name].append(float(_quantile(ordered, q)))
     return {**{name: np.array(values) for name, values in found.items()}, "count": np.array([count])}
 
 
