@@ -20,7 +20,7 @@ from trajloom import store
 from trajloom.errors import DamagedFileError, HostileFileError, LayoutError, TrajloomError, TrajloomWarning
 from trajloom.formats import lerobot
 from trajloom.formats.lerobot.names import our_names, our_path, their_name, their_names
-from trajloom.tables import Rest
+from trajloom.tables import Rest, rest_rows
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def change(folder: Path, **values) -> None:
 # ---- laws ------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(source=any_dataset.datasets())
 def test_any_dataset_comes_back_as_it_was(source, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lerobot")
@@ -225,6 +225,18 @@ def test_damaged_episodes_can_be_left_out(tmp_path):
         source = lerobot.read(folder, on_error="skip")
     assert rows_of(source, "steps").num_rows == 2
     assert rows_of(source, "episodes").column("name").to_pylist() == ["episode_1"]
+
+
+def test_text_is_kept_as_it_is_though_no_column_can_hold_it(written):
+    path = bare(written) / "data" / "chunk-000" / "file-000.parquet"
+    table = pq.read_table(path)
+    texts = pa.array([f"Schritt {i} läuft" for i in range(15)])
+    pq.write_table(table.append_column("language", texts), path)
+    with pytest.warns(TrajloomWarning, match="language is text"):
+        source = lerobot.read(written)
+    rows = [row for row in rest_rows(rows_of(source, "rest")) if row.path == "language"]
+    assert [row.shape for row in rows] == [(3,), (1,), (4,), (2,), (5,)]
+    assert np.frombuffer(rows[1].data, rows[1].dtype)[0].decode() == "Schritt 3 läuft"
 
 
 # ---- hostile and damaged ---------------------------------------------------------------------------------------

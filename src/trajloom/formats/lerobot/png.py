@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import ModuleType
 
 import numpy as np
 
@@ -20,6 +21,15 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 LEVEL = 1
 UP = 2
 """Filter that writes each row as the difference from the one above."""
+
+
+def library() -> ModuleType:
+    """Pillow's module of images; MissingExtraError where it is not installed."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtraError("reading images of LeRobot", "lerobot", str(error)) from error
+    return Image
 
 
 def encode(frame: Array) -> bytes:
@@ -46,12 +56,9 @@ def decode(data: bytes, shape: tuple[int, ...], where: str) -> Array:
         DamagedFileError: It is none, or another size.
         MissingExtraError: Pillow is not installed.
     """
+    pillow = library()
     try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingExtraError("reading images of LeRobot", "lerobot", str(error)) from error
-    try:
-        with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as image:
+        with pillow.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as image:
             if image.size != (shape[1], shape[0]):
                 raise DamagedFileError(f"{where}: expected {shape[1]} x {shape[0]} pixels, found {image.size}")
             mode = MODES[shape[2]]
@@ -60,7 +67,7 @@ def decode(data: bytes, shape: tuple[int, ...], where: str) -> Array:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, KeyError, struct.error, zlib.error) as error:
         raise DamagedFileError(f"{where}: an image cannot be read: {error}") from error
-    except Image.DecompressionBombError as error:
+    except pillow.DecompressionBombError as error:
         raise DamagedFileError(f"{where}: an image is too large: {error}") from error
 
 

@@ -22,6 +22,7 @@ from trajloom.tables import Array, Rest
 MAX_OPEN = 8
 """Files kept open between the batches of a part."""
 BATCH_ROWS = 1024
+MAX_TEXT_BYTES = 256 << 20
 
 Piece = tuple[int, int, int]
 """Position of an episode, and the range of its frames."""
@@ -92,6 +93,8 @@ class LeRobotRows:
     held: Mapping[str, Held]
     fps: float
     extras: Sequence[Rest] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Path in `rest` -> feature of text, which no column of ours can hold."""
     _open: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -102,6 +105,12 @@ class LeRobotRows:
 
     def rest(self, first: int, last: int) -> Iterator[Rest]:
         yield from self.extras if first == 0 else ()
+        folder = Folder(self.url)
+        for number in range(first, last):
+            pieces = [(number, 0, self.places[number].length)]
+            for path, name in self.texts.items() if pieces[0][2] else ():
+                found = self._read(folder, (name,), pieces, images=False)[name]
+                yield text_rest(found, path, number, f"{self.url}: {name}")
 
     def steps(self, columns: Sequence[str], start: int, stop: int) -> Mapping[str, Values]:
         folder, pieces = Folder(self.url), list(self._pieces(start, stop))
@@ -203,6 +212,19 @@ class LeRobotRows:
                 self._keep((file, key[1] + stop - start), reader)
             at += stop - start
         return out
+
+
+def text_rest(values: Sequence[pa.Array], path: str, episode: int, where: str) -> Rest:
+    """Texts of an episode's steps as bytes in UTF-8, of equal length; null is empty."""
+    try:
+        texts = [(text or "").encode() for piece in values for text in piece.to_pylist()]
+    except UNREADABLE as error:
+        raise DamagedFileError(f"{where} cannot be read: {error}") from error
+    longest = max([1, *map(len, texts)])
+    if longest * len(texts) > MAX_TEXT_BYTES:
+        raise DamagedFileError(f"{where}: {len(texts)} texts of up to {longest:,} bytes are too long")
+    array = np.array(texts, dtype=f"S{longest}")
+    return Rest(path, array.dtype.str, array.shape, array.tobytes(), episode, {})
 
 
 def numbers_of(values: pa.Array, column: Column, where: str) -> Array:

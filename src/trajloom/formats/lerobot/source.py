@@ -19,9 +19,9 @@ from trajloom.formats.lerobot import video
 from trajloom.formats.lerobot.catalog import UNREADABLE, Counts, Place, locate, parquet, read_places, read_tasks
 from trajloom.formats.lerobot.info import Feature, Info, expand, read_info, read_json
 from trajloom.formats.lerobot.names import INDEX, our_names
-from trajloom.formats.lerobot.png import MODES
+from trajloom.formats.lerobot.png import MODES, library
 from trajloom.formats.lerobot.rows import Held, LeRobotRows
-from trajloom.schema import ELEMENT_TYPES, Column, Header, stored_name
+from trajloom.schema import ELEMENT_TYPES, Column, Header, path_of, stored_name
 from trajloom.tables import Array, Rest
 
 MARK = "lerobot."
@@ -47,10 +47,13 @@ class Scan:
     absent: dict[str, Array] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     """Our column -> their feature."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """Path in `rest` -> feature of text."""
 
     def rows(self) -> LeRobotRows:
         """What reads the values."""
-        return LeRobotRows(self.folder.url, self.places, self.held, self.info.fps, tuple(_extras(self.folder)))
+        extras = tuple(_extras(self.folder))
+        return LeRobotRows(self.folder.url, self.places, self.held, self.info.fps, extras, self.texts)
 
 
 def read_source(path: str, on_error: OnError) -> Source:
@@ -205,6 +208,10 @@ def _stored(found: Scan, feature: Feature, types: Mapping[str, pa.DataType], nam
     if pa.types.is_struct(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         shape = _image_shape(found, feature)
         return Held(_column(names[feature.name], feature.name, "uint8", shape), feature.name, "image")
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        found.texts[path_of(names[feature.name])] = feature.name
+        found.oddities.append(f"the feature {feature.name} is text, which is no column: it is kept in `rest`")
+        return None
     element, depth = kind, 0
     while pa.types.is_nested(element) and not pa.types.is_struct(element) and depth < 8:
         element, depth = element.value_type, depth + 1
@@ -252,12 +259,11 @@ def _image_shape(found: Scan, feature: Feature) -> tuple[int, ...]:
 
 
 def _size_of(data: bytes, where: str) -> tuple[tuple[int, int], int]:
-    from PIL import Image
-
+    pillow = library()
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as image:
+        with pillow.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as image:
             return image.size, {mode: n for n, mode in MODES.items()}.get(image.mode, 3)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
         raise DamagedFileError(f"{where}: an image cannot be read: {error}") from error
 
 
