@@ -92,15 +92,14 @@ def test_heavy_libraries_stay_in_their_home(path: Path):
     assert not {name for name in wrong if unit_of(path) not in HOMES[name]}
 
 
-def test_import_is_light_and_quick():
+def test_import_is_light():
     code = (
-        "import sys, time; start = time.perf_counter(); import trajloom; took = time.perf_counter() - start;"
-        "heavy = {'h5py', 'zarr', 'dask', 'distributed', 'mujoco', 'robosuite', 'torch', 'numba'} & set(sys.modules);"
-        "print(took, *heavy)"
+        "import sys; import trajloom;"
+        "heavy = {'h5py', 'zarr', 'av', 'mcap', 'PIL', 'dask', 'distributed', 'mujoco', 'robosuite', 'torch', 'numba'} & set(sys.modules);"
+        "print(*heavy)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert out[1:] == []
-    assert float(out[0]) < 0.3
+    assert out == []
 
 
 def test_no_public_name_is_also_a_module():
