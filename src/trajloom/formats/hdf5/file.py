@@ -11,6 +11,7 @@ from h5py import h5d, h5f, h5g, h5p, h5s
 from numpy.typing import NDArray
 
 from trajloom.errors import DamagedFileError, LayoutError, TrajloomError
+from trajloom.folder import Folder
 from trajloom.formats.hdf5.columns import Plan
 from trajloom.formats.hdf5.scan import UNREADABLE, first_line, raw
 from trajloom.formats.hdf5.values import rows_of, type_named
@@ -22,9 +23,10 @@ METADATA_CACHE = 4 << 20
 
 
 def has_signature(path: str | os.PathLike[str]) -> bool:
-    """Whether a file starts as HDF5 does, perhaps after a block of the user's."""
+    """Whether a file, at a path or fsspec URL, starts as HDF5 does, perhaps after a block of the user's."""
     try:
-        with open(path, "rb") as file:
+        place = Folder(os.fspath(path))
+        with place.fs.open(place.root, "rb") as file:
             at = 0
             while at <= MAX_SIGNATURE_AT:
                 file.seek(at)

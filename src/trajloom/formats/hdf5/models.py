@@ -68,8 +68,9 @@ def is_plain_name(value: str) -> bool:
 class NamedModels:
     """Model files that demonstrations only name: they are written beside the data, under `models/`."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder / "models"
+    def __init__(self, folder: Path | None):
+        """`folder` is the data's; None where it is at a URL, whose models are kept inside the file."""
+        self.folder = folder and folder / "models"
 
     def kept_beside(self, attrs: Mapping[str, Any], xml: str | None) -> dict[str, Any]:
         """Attributes of a demonstration once its model is where they say it is.
@@ -79,6 +80,8 @@ class NamedModels:
         value = value_of(attrs.get("model_file"))
         if xml is None or not isinstance(value, str) or is_xml(value) or not is_plain_name(value):
             return dict(attrs)
+        if self.folder is None:
+            return {**attrs, "model_file": {"dtype": "str", "value": xml}}
         path = self.folder / value
         if not path.exists() and not (self.folder.parent / value).exists():
             self.folder.mkdir(exist_ok=True)
