@@ -13,7 +13,7 @@ from trajloom import formats
 from trajloom.formats import Source
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-LAYOUTS = ["hdf5"]
+LAYOUTS = ["hdf5", "isaaclab", "simscaleai", "dataaug"]
 
 
 def again(source: Source, path: Path, layout: str) -> Source:
@@ -23,7 +23,7 @@ def again(source: Source, path: Path, layout: str) -> Source:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
 @given(source=any_dataset.datasets(), foreign=st.booleans())
 def test_any_dataset_comes_back(layout, source, foreign, tmp_path_factory):
     layouts = {"format": "elsewhere", "x": [1]} if foreign else {}

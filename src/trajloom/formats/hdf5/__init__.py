@@ -10,14 +10,14 @@ Whatever else a file holds is kept, so that file -> dataset -> file gives an equ
 
 import os
 
-from trajloom.formats import OnError, Progress, Source
+from trajloom.formats import Loss, OnError, Progress, Source
 from trajloom.formats.hdf5.dialect import ROBOMIMIC
 from trajloom.formats.hdf5.equality import equal
 from trajloom.formats.hdf5.file import has_signature
-from trajloom.formats.hdf5.output import write_file
+from trajloom.formats.hdf5.output import losses_of, write_file
 from trajloom.formats.hdf5.source import read_source
 
-__all__ = ["NAME", "PART_BYTES", "SUFFIXES", "equal", "read", "sniff", "write"]
+__all__ = ["NAME", "PART_BYTES", "SUFFIXES", "equal", "losses", "read", "sniff", "write"]
 
 NAME = "hdf5"
 SUFFIXES = (".hdf5", ".h5")
@@ -69,3 +69,8 @@ def write(
         SettingsError: the output is the input.
     """
     write_file(source, os.fspath(path), overwrite, progress, ROBOMIMIC)
+
+
+def losses(source: Source) -> list[Loss]:
+    """What of a dataset robomimic's layout has no place for; it is kept aside in the file."""
+    return losses_of(source, ROBOMIMIC)

@@ -83,7 +83,7 @@ def decide(
             _all_to_rest(path, found, names, decision, quiet=True)
             continue
         ours_ = known.get(path, path)
-        table, kind, shape, votes = _vote(ours_, found, decision.lengths, path.split("/")[0] in dialect.once)
+        table, kind, shape, votes = _vote(ours_, path, found, decision.lengths, dialect)
         if table == "steps" and _is_essential(ours_) and 2 * votes >= len(found):
             kept[path] = ours_
         if table is None or path != portable(path):
@@ -92,7 +92,7 @@ def decide(
         column = _column(ours_, kind, shape, table, dialect)
         if ours and _is_lineage(path, column, table):
             table, column = "lineage", replace(column, name=path.partition("/")[2])
-        _plan(path, column, table, found, names, decision)
+        _plan(path, column, table, found, names, decision, scalars=dialect.scalars)
     for path, fixed in told.columns.items():
         if path not in facts.arrays and not fixed.written:
             _plan(path, fixed.column, fixed.table, Occurrences(), names, decision, told=True)
@@ -141,19 +141,17 @@ def _lengths(n: int, facts: Facts, leaders: Sequence[str], told: Told) -> NDArra
 
 
 def _vote(
-    path: str, found: Occurrences, lengths: NDArray[np.int64], once: bool
+    path: str, own: str, found: Occurrences, lengths: NDArray[np.int64], dialect: Dialect
 ) -> tuple[Table | None, str, tuple[int, ...], int]:
     per_step: Counter[tuple[str, tuple[int, ...]]] = Counter()
     per_episode: Counter[tuple[str, tuple[int, ...]]] = Counter()
+    once = own.split("/")[0] in dialect.once
     for episode, signature, _ in found:
-        if not _is_regular(signature):
+        if not _is_regular(signature, dialect.scalars):
             continue
         kind = str(signature.kind.column)
-        if (
-            not once
-            and signature.shape[0] == lengths[episode]
-            and signature.nbytes <= MAX_ROW_BYTES * signature.shape[0]
-        ):
+        rows = signature.shape[0] if signature.shape else -1
+        if not once and rows == lengths[episode] and signature.nbytes <= MAX_ROW_BYTES * rows:
             per_step[kind, signature.shape[1:]] += 1
         if not _is_per_step_by_name(path) and signature.nbytes <= MAX_EPISODE_ARRAY_BYTES:
             per_episode[kind, signature.shape] += 1
@@ -171,8 +169,9 @@ def _first(votes: Counter[tuple[str, tuple[int, ...]]]) -> tuple[tuple[str, tupl
     return votes.most_common(1)[0] if votes else (("", ()), 0)
 
 
-def _is_regular(signature: Signature) -> bool:
-    return bool(signature.kind.column and signature.shape and not signature.null and 0 not in signature.shape)
+def _is_regular(signature: Signature, scalars: bool) -> bool:
+    sized = (signature.shape or scalars) and not signature.null and 0 not in signature.shape
+    return bool(signature.kind.column and sized)
 
 
 def _is_essential(path: str) -> bool:
@@ -200,14 +199,21 @@ def _is_lineage(path: str, column: Column, table: Table) -> bool:
 
 
 def _plan(
-    path: str, column: Column, table: Table, found: Occurrences, names: Sequence[str], to: Decision, told: bool = False
+    path: str,
+    column: Column,
+    table: Table,
+    found: Occurrences,
+    names: Sequence[str],
+    to: Decision,
+    told: bool = False,
+    scalars: bool = False,
 ) -> None:
     where = np.full(len(names), ABSENT, dtype=np.int64)
     odd: list[tuple[int, Signature]] = []
     for episode, signature, offset in found:
         rows = () if table == "episodes" else (int(to.lengths[episode]),)
         fits = signature.kind.column == column.dtype and signature.shape == (*rows, *column.shape)
-        if fits and (_is_regular(signature) or (told and not signature.null)):
+        if fits and _is_regular(signature, told or scalars):
             where[episode] = offset if offset >= 0 else THROUGH_HDF5
         else:
             odd.append((episode, signature))

@@ -1,4 +1,4 @@
-"""Layouts of the HDF5 family: where the episodes lie in a file, what they are called, and what an array's path means."""
+"""Layouts of the HDF5 family: where episodes lie, what they are called, what an array's path means."""
 
 import json
 import re
@@ -66,6 +66,10 @@ class Dialect:
     """Whether lineage of generated steps, and MimicGen's account of it, lie in the episodes."""
     seeds: bool = False
     """Whether an episode's attribute `seed` is its seed."""
+    scalars: bool = False
+    """Whether single numbers are columns of `episodes` rather than kept in `rest`."""
+    outcome: str | None = None
+    """Data column of `episodes` that says whether an episode succeeded."""
     says_environment: bool = True
     """Whether a file should say its environment (`env_args`)."""
     storage: Mapping[str, Any] = field(default_factory=dict)

@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 from h5py import h5d, h5g, h5s, h5t
 
+from trajloom.errors import DamagedFileError
 from trajloom.formats.hdf5.create import create
 from trajloom.formats.hdf5.dialect import Dialect
 from trajloom.formats.hdf5.layout import MARK
-from trajloom.formats.hdf5.scan import opened, raw
+from trajloom.formats.hdf5.scan import first_line, opened, raw
 from trajloom.formats.hdf5.told import Told
 from trajloom.formats.hdf5.values import (
     read_attr,
@@ -91,7 +92,10 @@ def read_attempts(root: h5g.GroupID, group: h5g.GroupID) -> pa.Table:
         return ATTEMPTS.empty_table()
     data = np.empty(dataset.shape, dtype=np.uint8)
     dataset.read(h5s.ALL, h5s.ALL, data)
-    return pa.ipc.open_stream(pa.py_buffer(data.tobytes())).read_all().cast(ATTEMPTS)
+    try:
+        return pa.ipc.open_stream(pa.py_buffer(data.tobytes())).read_all().cast(ATTEMPTS)
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise DamagedFileError(f"the ledger of attempts cannot be read ({first_line(error)})") from error
 
 
 def header_fields(header: Header) -> dict[str, Any]:

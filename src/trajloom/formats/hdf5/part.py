@@ -46,6 +46,8 @@ class Hdf5Part:
     """Whether the demonstrations' attribute `task` is their task."""
     task: str | None = None
     """The task of all of them, where the file says it."""
+    outcome: str | None = None
+    """Data column of `episodes` that says whether an episode succeeded."""
     rest_paths: Mapping[int, Sequence[str]] = field(default_factory=dict)
     empty_groups: Mapping[int, Sequence[str]] = field(default_factory=dict)
     others: Mapping[int, Sequence[tuple[str, str, bytes]]] = field(default_factory=dict)
@@ -272,6 +274,9 @@ class Hdf5Part:
             if plan.table == "episodes" and plan.where[i] != ABSENT:
                 row[plan.column.name] = values = np.empty(plan.column.shape, dtype=plan.column.dtype)
                 self._read(file, group, plan, i, values)
+        found = row.get(self.outcome or "")
+        if found is not None and found.dtype == bool and not found.shape:
+            row["success"] = bool(found)
         return row
 
     def _attrs(self, file: Hdf5File, group: h5g.GroupID, i: int) -> dict[str, dict[str, Any]]:

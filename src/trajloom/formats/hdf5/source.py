@@ -83,6 +83,13 @@ def scan(path: str, dialect: Dialect, without: frozenset[str] = frozenset()) -> 
         raise HostileFileError(f"{path}: {error}") from error
 
 
+def _ledger(file: Hdf5File, ours: h5g.GroupID | None) -> pa.Table | None:
+    try:
+        return read_attempts(file.root, ours) if ours else None
+    except DamagedFileError as error:
+        raise DamagedFileError(f"{file.path}: {error}") from error
+
+
 def _scan(file: Hdf5File, dialect: Dialect, without: frozenset[str]) -> Scan:
     walker = Walker(file.root, file.stamp[0])
     frame = recognised(file.root, file.path, dialect)
@@ -113,7 +120,7 @@ def _scan(file: Hdf5File, dialect: Dialect, without: frozenset[str]) -> Scan:
         dialect=dialect,
         mark=mark,
         aside=files_of(file.root, ours, file.stamp[0]) if ours else (),
-        attempts=read_attempts(file.root, ours) if ours else None,
+        attempts=_ledger(file, ours),
     )
     result.oddities = [*frame.oddities, *masks.oddities, *_wrong_counts(result, without), *decision.oddities]
     return result
@@ -272,6 +279,7 @@ class Hdf5Source:
             seeds=found.fields is not None or found.dialect.seeds,
             tasks=found.fields is not None,
             task=_task_of(found),
+            outcome=found.dialect.outcome,
             rest_paths=cut(decision.rest),
             empty_groups=cut(found.facts.empty_groups),
             others=cut(found.facts.others),

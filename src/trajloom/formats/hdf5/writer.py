@@ -1,4 +1,4 @@
-"""Writing any dataset as HDF5: one that came from a file of the same layout as it was, any other anew, with an aside."""
+"""Writing any dataset as HDF5: one that came from a file of the same layout as it was, any other anew."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -135,10 +135,8 @@ class Writer:
 
     def _targets(self, columns: Sequence[Column], native: Mapping[str, str], once: bool) -> list[Target]:
         packed = self.dialect.storage
-        if self.exact:
-            paths = {column.name: self.dialect.theirs(path_of(column.name)) for column in columns}
-        else:
-            paths = native
+        as_it_was = {column.name: self.dialect.theirs(path_of(column.name)) for column in columns}
+        paths = as_it_was if self.exact else native
         return [target_of(c, paths[c.name], self.layout, packed, once) for c in columns if c.name in paths]
 
     def _group(self) -> None:
@@ -251,9 +249,7 @@ class Writer:
                 for demo, a, b in spans:
                     piece = values.slice(a, b - a)
                     if piece.null_count < len(piece):
-                        write_frames(
-                            demo, target, to_numpy(piece, target.column) if self.exact else filled(piece, target.column)
-                        )
+                        write_frames(demo, target, filled(piece, target.column))
         if self.chosen_sources:
             self.chosen_sources.take(batch, spans)
         for demo, a, b in spans:
