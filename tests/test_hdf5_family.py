@@ -2,7 +2,7 @@
 
 # h5py's types allow a group wherever a dataset may be
 # pyright: reportIndexIssue=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportOperatorIssue=false
-# pyright: reportCallIssue=false
+# pyright: reportCallIssue=false, reportGeneralTypeIssues=false
 
 import pickle
 import warnings

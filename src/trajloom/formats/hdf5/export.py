@@ -1,7 +1,10 @@
-"""What robomimic's layout has no place for, in a root group of its own: `trajloom`.
+"""What a layout of the family has no place for, in a group of its own: `trajloom`, in the root.
 
-`trajloom` has the attributes `version` and `header` (JSON: generation settings, sources, versions, and what is known
-of each column), and the dataset `attempts` (bytes: an Arrow IPC stream). robomimic looks at `data` and `mask` only.
+`trajloom` has the attributes `version`, `format` (the layout, where it is not robomimic's) and `header` (JSON:
+generation settings, sources, versions, what is known of each column, and which path is which column), the datasets
+`attempts` (bytes: an Arrow IPC stream) and `lengths` (steps of each demonstration), and the group `aside` with the
+files of `formats._aside`, each an array of bytes. robomimic looks at `data` and `mask` only. Where demonstrations lie
+in the root, so that loaders take each of its groups for one, `trajloom` lies in the first of them.
 """
 
 import json
