@@ -70,7 +70,7 @@ def read_fields(group: h5g.GroupID) -> dict[str, Any] | None:
     """What `header_fields` wrote, or None where it is no such thing."""
     attrs = read_attrs(group)
     try:
-        fields = json.loads(str(value_of(attrs.get("header"))))
+        fields = json.loads(str(value_of(attrs.get("header"))).encode())  # text that is no UTF-8 is none of ours
     except ValueError:
         return None
     return fields if isinstance(fields, dict) else None

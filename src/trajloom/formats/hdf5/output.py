@@ -20,11 +20,13 @@ def write_file(source: Source, path: str, overwrite: bool, progress: Progress | 
     """Write a dataset to a file; see `hdf5.write`."""
     place = Folder(path)
     models = NamedModels(Path(place.root).parent if place.local else None)
-    with appearing_file(source, path, overwrite) as draft, TemporaryDirectory(prefix="trajloom-") as folder:
+    with (
+        appearing_file(source, path, overwrite) as draft,
+        TemporaryDirectory(prefix=".trajloom-", dir=draft.parent) as folder,
+    ):
         access = file_access()
         # attributes over 64 KiB and the like need more than the oldest format, which it is else
         access.set_libver_bounds(h5f.LIBVER_EARLIEST, h5f.LIBVER_LATEST)
-        draft.parent.mkdir(parents=True, exist_ok=True)
         file = h5f.create(os.fsencode(draft), h5f.ACC_EXCL, None, access)
         try:
             writer = Writer(file, source, models, dialect, Path(folder))

@@ -54,6 +54,7 @@ def _known(table: Any, column: Any, written: Any) -> Known:
     if table not in ("steps", "episodes", "lineage"):
         raise ValueError(f"no table {table!r}")
     found = Column.from_json(column)
+    found.name.encode()  # raises where it is no UTF-8
     if found.nbytes > MAX_ROW_BYTES:
         raise ValueError(f"{found.name} would take {found.nbytes:,} bytes a row")
     return Known(table, found, bool(written))
