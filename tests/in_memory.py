@@ -176,3 +176,17 @@ def _attempt(number: int, success: bool) -> dict[str, Any]:
         "steps": 4,
         "choices": [{**choice, "subtask": 0, "end": 2}, {**choice, "subtask": 1, "end": 4}],
     }
+
+
+@dataclass(frozen=True)
+class Reheaded:
+    """A dataset whose header says something else about the same rows. Implements `formats.Source`."""
+
+    source: Any
+    header: Header
+
+    def parts(self) -> Sequence[Any]:
+        return self.source.parts()
+
+    def models(self) -> Mapping[str, str]:
+        return self.source.models()

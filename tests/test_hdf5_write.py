@@ -3,6 +3,7 @@
 # h5py's types allow a group wherever a dataset may be
 # pyright: reportIndexIssue=false, reportOperatorIssue=false, reportArgumentType=false
 
+import hashlib
 from pathlib import Path
 
 import h5py
@@ -14,6 +15,8 @@ import in_memory
 from trajloom.errors import OutputExistsError, SchemaError, SettingsError
 from trajloom.formats import Source, hdf5
 from trajloom.tables import Rest
+
+MODEL = hashlib.sha256(b"<mujoco/>").hexdigest()
 
 
 def table(source: Source, name: str) -> pa.Table:
@@ -27,10 +30,10 @@ def table(source: Source, name: str) -> pa.Table:
 @pytest.fixture
 def generated(tmp_path: Path) -> Path:
     """Attempts 1, 3, 4 and 9 of 12 succeeded; attempt 6 failed and was kept."""
-    source = in_memory.generated([1, 3, 4, 6, 9], 12, xml={"ab" * 32: "<mujoco/>"})
+    source = in_memory.generated([1, 3, 4, 6, 9], 12, xml={MODEL: "<mujoco/>"})
     members = list(source.members)
     members[3] = in_memory.MemoryEpisode({**members[3].row, "success": False}, members[3].columns)
-    members[0] = in_memory.MemoryEpisode({**members[0].row, "model": "ab" * 32}, members[0].columns)
+    members[0] = in_memory.MemoryEpisode({**members[0].row, "model": MODEL}, members[0].columns)
     header = source.header.with_(generation={"recipe": {"task": "stack_three"}})
     path = tmp_path / "generated.hdf5"
     hdf5.write(in_memory.MemorySource(header, members, attempt_rows=source.attempt_rows, xml=source.xml), path)

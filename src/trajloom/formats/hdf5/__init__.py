@@ -10,14 +10,15 @@ Whatever else a file holds is kept, so that file -> dataset -> file gives an equ
 
 import os
 
-from trajloom.formats import OnError, Progress, Source
+from trajloom.formats import Loss, OnError, Progress, Source
+from trajloom.formats.hdf5.dialect import ROBOMIMIC
 from trajloom.formats.hdf5.doctoring import findings, repaired
 from trajloom.formats.hdf5.equality import equal
 from trajloom.formats.hdf5.file import has_signature
-from trajloom.formats.hdf5.output import write_file
-from trajloom.formats.hdf5.source import Hdf5Source, read_source
+from trajloom.formats.hdf5.output import losses_of, write_file
+from trajloom.formats.hdf5.source import read_source
 
-__all__ = ["NAME", "PART_BYTES", "SUFFIXES", "equal", "findings", "read", "repaired", "sniff", "write"]
+__all__ = ["NAME", "PART_BYTES", "SUFFIXES", "equal", "findings", "losses", "read", "repaired", "sniff", "write"]
 
 NAME = "hdf5"
 SUFFIXES = (".hdf5", ".h5")
@@ -30,7 +31,7 @@ def sniff(path: str) -> bool:
     return has_signature(path)
 
 
-def read(path: str | os.PathLike[str], *, on_error: OnError = "raise", part_bytes: int = PART_BYTES) -> Hdf5Source:
+def read(path: str | os.PathLike[str], *, on_error: OnError = "raise", part_bytes: int = PART_BYTES) -> Source:
     """Scan the metadata of a file and return it as a dataset.
 
     What is odd but can be kept (a wrong `total`, `demo1` for `demo_1`, ragged arrays, ...) is listed in
@@ -46,7 +47,7 @@ def read(path: str | os.PathLike[str], *, on_error: OnError = "raise", part_byte
         DamagedFileError: it is cut short, or episodes lack data; actions that are not finite are found when read.
         HostileFileError: it points out of itself, or into itself.
     """
-    return read_source(os.fspath(path), on_error, part_bytes)
+    return read_source(os.fspath(path), on_error, part_bytes, ROBOMIMIC)
 
 
 def write(
@@ -55,8 +56,8 @@ def write(
     """Write a dataset as HDF5, whole or not at all.
 
     One that came from HDF5 is written as it was; any other in robomimic's layout, with its lineage under
-    `trajloom/` in each demonstration, the ledger of attempts in the root group `trajloom`, and the filter keys
-    `success` and `failed`.
+    `trajloom/` in each demonstration, the ledger of attempts and whatever else the layout has no place for in the
+    root group `trajloom`, and the filter keys `success` and `failed`. Reading that gives the same dataset again.
 
     Args:
         source: The dataset.
@@ -68,4 +69,9 @@ def write(
         OutputExistsError: there is a file already, and `overwrite` is off.
         SettingsError: the output is the input.
     """
-    write_file(source, os.fspath(path), overwrite, progress)
+    write_file(source, os.fspath(path), overwrite, progress, ROBOMIMIC)
+
+
+def losses(source: Source) -> list[Loss]:
+    """What of a dataset robomimic's layout has no place for; it is kept aside in the file."""
+    return losses_of(source, ROBOMIMIC)

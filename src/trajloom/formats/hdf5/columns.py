@@ -1,24 +1,23 @@
 """Which arrays of a file's demonstrations become which columns: one decision a path, for the whole file."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trajloom.formats.hdf5.dialect import Dialect
 from trajloom.formats.hdf5.scan import Facts, Occurrences, Signature, portable
 from trajloom.formats.hdf5.storage import common_spelling, spellings
+from trajloom.formats.hdf5.told import MAX_ROW_BYTES, Known, Table, Told
 from trajloom.schema import LINEAGE, Column, stored_name
 
 ABSENT, THROUGH_HDF5 = -1, -2
-MAX_ROW_BYTES = 64 << 20
 MAX_EPISODE_ARRAY_BYTES = 4 << 20
 LINEAGE_FOLDER = "trajloom"
 """Group of a demonstration in which we export lineage columns."""
-
-Table = Literal["steps", "episodes", "lineage"]
 
 
 @dataclass
@@ -52,11 +51,7 @@ class Decision:
 
 
 def decide(
-    names: Sequence[str],
-    facts: Facts,
-    num_samples: Sequence[int | None],
-    ours: bool,
-    lacking: Collection[str] = (),
+    names: Sequence[str], facts: Facts, num_samples: Sequence[int | None], ours: bool, dialect: Dialect, told: Told
 ) -> Decision:
     """Decide for every path whether it is per step, per episode, or neither.
 
@@ -65,35 +60,70 @@ def decide(
         facts: What lies in them.
         num_samples: What each says is its length.
         ours: Whether we exported the file, so that it may hold lineage columns.
-        lacking: Columns that whole episodes may lack.
+        dialect: The file's layout.
+        told: What we wrote down of the columns, where we did; of what has changed since, that counts which is there.
     """
     decision = Decision(np.zeros(len(names), dtype=np.int64))
-    if "actions" not in facts.arrays and "action" in facts.arrays:
+    if "actions" not in facts.arrays and "action" in facts.arrays and "action" not in told.columns:
         decision.renamed["actions"] = "action"
         decision.oddities.append("the actions are named `action`; they are read as `actions`")
-    known = {decision.renamed.get("actions", "actions"): "actions"}
-    decision.lengths = _lengths(len(names), facts, [*known, "states"])
+    known = _our_paths(facts, dialect, decision)
+    actions = decision.renamed.get("actions", "actions")
+    leaders = [path for path in (actions, "states") if _may_lead(told.columns.get(path))]
+    decision.lengths = _lengths(len(names), facts, leaders, told)
     kept: dict[str, str] = {}
     for path, found in sorted(facts.arrays.items()):
-        table, kind, shape, votes = _vote(path, found, decision.lengths)
-        if table == "steps" and _is_essential(known.get(path, path)) and 2 * votes >= len(found):
-            kept[path] = known.get(path, path)
+        if path in told.columns:
+            fixed = told.columns[path]
+            _plan(path, fixed.column, fixed.table, found, names, decision, told=True)
+            if fixed.table == "steps" and _is_essential(known.get(path, path)):
+                kept[path] = known.get(path, path)
+            continue
+        if path in told.rest:
+            _all_to_rest(path, found, names, decision, quiet=True)
+            continue
+        ours_ = known.get(path, path)
+        table, kind, shape, votes = _vote(ours_, path, found, decision.lengths, dialect)
+        if table == "steps" and _is_essential(ours_) and 2 * votes >= len(found):
+            kept[path] = ours_
         if table is None or path != portable(path):
             _all_to_rest(path, found, names, decision)
             continue
-        column = _column(known.get(path, path), kind, shape, table)
+        column = _column(ours_, kind, shape, table, dialect)
         if ours and _is_lineage(path, column, table):
             table, column = "lineage", replace(column, name=path.partition("/")[2])
-        _plan(path, column, table, found, names, decision)
+        _plan(path, column, table, found, names, decision, scalars=dialect.scalars)
+    for path, fixed in told.columns.items():
+        if path not in facts.arrays and not fixed.written:
+            _plan(path, fixed.column, fixed.table, Occurrences(), names, decision, told=True)
     _find_faults(kept, facts, num_samples, decision)
-    _find_missing([path for path in (*known, "states") if known.get(path, path) not in lacking], facts, decision)
+    _find_missing([path for path in leaders if path not in told.columns], facts, decision)
     for episode, faults in facts.faults.items():
         decision.faults[episode] += faults
     return decision
 
 
-def _lengths(n: int, facts: Facts, leaders: Sequence[str]) -> NDArray[np.int64]:
+def _may_lead(known: Known | None) -> bool:
+    """Whether an array's rows are the steps of its episode."""
+    return known is None or known.table == "steps"
+
+
+def _our_paths(facts: Facts, dialect: Dialect, to: Decision) -> dict[str, str]:
+    """Path in the file -> ours, where it is another; two arrays never get one path."""
+    known = {theirs: ours for ours, theirs in to.renamed.items()}
+    for path in facts.arrays:
+        ours = dialect.ours(path)
+        if ours != path and ours not in facts.arrays:
+            known[path], to.renamed[ours] = ours, path
+        elif dialect.theirs(path) != path:
+            to.renamed[path] = path
+    return known
+
+
+def _lengths(n: int, facts: Facts, leaders: Sequence[str], told: Told) -> NDArray[np.int64]:
     lengths = np.full(n, -1, dtype=np.int64)
+    if told.lengths is not None and len(told.lengths) == n and (told.lengths >= 0).all():
+        lengths[:] = told.lengths
     for path in reversed(leaders):
         for episode, signature, _ in facts.arrays.get(path, Occurrences()):
             if signature.shape:
@@ -110,14 +140,18 @@ def _lengths(n: int, facts: Facts, leaders: Sequence[str]) -> NDArray[np.int64]:
     return lengths
 
 
-def _vote(path: str, found: Occurrences, lengths: NDArray[np.int64]) -> tuple[Table | None, str, tuple[int, ...], int]:
+def _vote(
+    path: str, own: str, found: Occurrences, lengths: NDArray[np.int64], dialect: Dialect
+) -> tuple[Table | None, str, tuple[int, ...], int]:
     per_step: Counter[tuple[str, tuple[int, ...]]] = Counter()
     per_episode: Counter[tuple[str, tuple[int, ...]]] = Counter()
+    once = own.split("/")[0] in dialect.once
     for episode, signature, _ in found:
-        if not _is_regular(signature):
+        if not _is_regular(signature, dialect.scalars):
             continue
         kind = str(signature.kind.column)
-        if signature.shape[0] == lengths[episode] and signature.nbytes <= MAX_ROW_BYTES * signature.shape[0]:
+        rows = signature.shape[0] if signature.shape else -1
+        if not once and rows == lengths[episode] and signature.nbytes <= MAX_ROW_BYTES * rows:
             per_step[kind, signature.shape[1:]] += 1
         if not _is_per_step_by_name(path) and signature.nbytes <= MAX_EPISODE_ARRAY_BYTES:
             per_episode[kind, signature.shape] += 1
@@ -135,8 +169,9 @@ def _first(votes: Counter[tuple[str, tuple[int, ...]]]) -> tuple[tuple[str, tupl
     return votes.most_common(1)[0] if votes else (("", ()), 0)
 
 
-def _is_regular(signature: Signature) -> bool:
-    return bool(signature.kind.column and signature.shape and not signature.null and 0 not in signature.shape)
+def _is_regular(signature: Signature, scalars: bool) -> bool:
+    sized = (signature.shape or scalars) and not signature.null and 0 not in signature.shape
+    return bool(signature.kind.column and sized)
 
 
 def _is_essential(path: str) -> bool:
@@ -149,12 +184,11 @@ def _is_per_step_by_name(path: str) -> bool:
     )
 
 
-def _column(path: str, kind: str, shape: tuple[int, ...], table: Table) -> Column:
-    when = {"next_obs": "after", "obs": "before", "states": "before", "datagen_info": "before"}
+def _column(path: str, kind: str, shape: tuple[int, ...], table: Table, dialect: Dialect) -> Column:
     name = stored_name(path, "episodes" if table == "episodes" else "steps")
-    step = when.get(path.split("/")[0]) if table == "steps" else None
+    step = dialect.when.get(path.split("/")[0]) if table == "steps" else None
     turn = _rotation(path, kind, shape) if table == "steps" else None
-    return Column(name=name, dtype=kind, shape=shape, when=step, rotation=turn)  # type: ignore[arg-type]
+    return Column(name=name, dtype=kind, shape=shape, when=step, rotation=turn)
 
 
 def _rotation(path: str, kind: str, shape: tuple[int, ...]) -> Literal["matrix", "xyzw"] | None:
@@ -176,19 +210,28 @@ def _is_lineage(path: str, column: Column, table: Table) -> bool:
     return str(LINEAGE[kind]) == column.dtype
 
 
-def _plan(path: str, column: Column, table: Table, found: Occurrences, names: Sequence[str], to: Decision) -> None:
+def _plan(
+    path: str,
+    column: Column,
+    table: Table,
+    found: Occurrences,
+    names: Sequence[str],
+    to: Decision,
+    told: bool = False,
+    scalars: bool = False,
+) -> None:
     where = np.full(len(names), ABSENT, dtype=np.int64)
     odd: list[tuple[int, Signature]] = []
     for episode, signature, offset in found:
         rows = () if table == "episodes" else (int(to.lengths[episode]),)
         fits = signature.kind.column == column.dtype and signature.shape == (*rows, *column.shape)
-        if fits and _is_regular(signature):
+        if fits and _is_regular(signature, told or scalars):
             where[episode] = offset if offset >= 0 else THROUGH_HDF5
         else:
             odd.append((episode, signature))
             to.rest[episode].append(path)
     lacking = (where == ABSENT) & ((to.lengths > 0) | (table == "episodes"))
-    nullable = bool(lacking.any())
+    nullable = bool(lacking.any()) or (told and column.nullable)
     to.plans.append(Plan(path, replace(column, nullable=nullable), table, where))
     _plan_storage(path, found, where, to)
     _report(path, odd, len(found), names, to)
@@ -206,10 +249,11 @@ def _plan_storage(path: str, found: Occurrences, where: NDArray[np.int64], to: D
             to.storage[episode][path] = ways[signature][-1]
 
 
-def _all_to_rest(path: str, found: Occurrences, names: Sequence[str], to: Decision) -> None:
+def _all_to_rest(path: str, found: Occurrences, names: Sequence[str], to: Decision, quiet: bool = False) -> None:
     for episode, _, _ in found:
         to.rest[episode].append(path)
-    _report(path, [(episode, signature) for episode, signature, _ in found], len(found), names, to)
+    if not quiet:
+        _report(path, [(episode, signature) for episode, signature, _ in found], len(found), names, to)
 
 
 def _report(path: str, odd: list[tuple[int, Signature]], times: int, names: Sequence[str], to: Decision) -> None:

@@ -68,7 +68,7 @@ def create_array(
     owner: h5g.GroupID, path: str, kind: ElementType, values: Array, storage: Mapping[str, Any]
 ) -> h5d.DatasetID:
     """A new dataset that holds an array."""
-    values = np.ascontiguousarray(values)
+    values = np.asarray(values, order="C")  # `ascontiguousarray` would make a scalar an array of one
 
     def same(dataset: h5d.DatasetID) -> bool:
         found = np.empty_like(values)

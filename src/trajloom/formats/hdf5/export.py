@@ -1,11 +1,14 @@
-"""What robomimic's layout has no place for, in a root group of its own: `trajloom`.
+"""What a layout of the family has no place for, in a group of its own: `trajloom`, in the root.
 
-`trajloom` has the attributes `version` and `header` (JSON: generation settings, sources, versions, and what is known
-of each column), and the dataset `attempts` (bytes: an Arrow IPC stream). robomimic looks at `data` and `mask` only.
+`trajloom` has the attributes `version`, `format` (the layout, where it is not robomimic's) and `header` (JSON:
+generation settings, sources, versions, what is known of each column, and which path is which column), the datasets
+`attempts` (bytes: an Arrow IPC stream) and `lengths` (steps of each demonstration), and the group `aside` with the
+files of `formats._aside`, each an array of bytes. robomimic looks at `data` and `mask` only. Where demonstrations lie
+in the root, so that loaders take each of its groups for one, `trajloom` lies in the first of them.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +17,23 @@ import pyarrow as pa
 from h5py import h5d, h5g, h5s, h5t
 
 from trajloom.errors import DamagedFileError
+from trajloom.formats.hdf5.create import create
+from trajloom.formats.hdf5.dialect import Dialect
 from trajloom.formats.hdf5.layout import MARK
-from trajloom.formats.hdf5.scan import opened
-from trajloom.formats.hdf5.values import read_attrs, spell, type_of, value_of, write_attr
+from trajloom.formats.hdf5.scan import first_line, opened, raw
+from trajloom.formats.hdf5.told import Told
+from trajloom.formats.hdf5.values import (
+    read_attr,
+    read_attrs,
+    spell,
+    type_named,
+    type_of,
+    value_of,
+    write_attr,
+    write_bytes,
+)  # fmt: skip
 from trajloom.schema import ATTEMPTS, Column, Header
+from trajloom.tables import Array
 
 VERSION = 1
 KEPT = ("control_hz", "sources", "generation", "attempts_end", "made_by")
@@ -26,28 +42,54 @@ ABOUT = ("unit", "frame", "when", "rotation")
 """What is known of a column beyond its values."""
 
 
-def is_ours(root: h5g.GroupID) -> bool:
-    """Whether we exported the file, in a version that we read."""
-    group = opened(root, root, MARK.encode())
+def mark_of(root: h5g.GroupID, demos: Sequence[str], dialect: Dialect) -> str | None:
+    """Path of the group that says that we exported the file, in a version that we read; None where there is none.
+
+    Where the demonstrations lie in the root, it lies in the first of them: whoever counts them counts no other group.
+    """
+    if _is_mark(root, opened(root, root, MARK.encode())):
+        return MARK
+    first = opened(root, root, raw(demos[0])) if demos and not dialect.folder else None
+    if isinstance(first, h5g.GroupID) and _is_mark(root, opened(root, first, MARK.encode())):
+        return f"{demos[0]}/{MARK}"
+    return None
+
+
+def _is_mark(root: h5g.GroupID, group: Any) -> bool:
     if not isinstance(group, h5g.GroupID):
         return False
-    attrs = read_attrs(group)
-    return value_of(attrs.get("version")) == VERSION and read_fields(root) is not None
+    return value_of(read_attr(group, "version")) == VERSION and read_fields(group) is not None
 
 
-def read_fields(root: h5g.GroupID) -> dict[str, Any] | None:
+def format_of(root: h5g.GroupID, mark: str) -> str:
+    """Name of the format that a file was exported in."""
+    return str(value_of(read_attr(h5g.open(root, raw(mark)), "format")) or "hdf5")
+
+
+def read_fields(group: h5g.GroupID) -> dict[str, Any] | None:
     """What `header_fields` wrote, or None where it is no such thing."""
-    attrs = read_attrs(h5g.open(root, MARK.encode()))
+    attrs = read_attrs(group)
     try:
-        fields = json.loads(str(value_of(attrs.get("header"))))
+        fields = json.loads(str(value_of(attrs.get("header"))).encode())  # text that is no UTF-8 is none of ours
     except ValueError:
         return None
     return fields if isinstance(fields, dict) else None
 
 
-def read_attempts(root: h5g.GroupID) -> pa.Table:
+def read_lengths(root: h5g.GroupID, group: h5g.GroupID) -> Array | None:
+    """Steps of each episode, as we wrote them; None where we did not."""
+    dataset = opened(root, group, b"lengths")
+    if not isinstance(dataset, h5d.DatasetID) or type_of(dataset.get_type()).column != "int64":
+        return None
+    if len(dataset.shape or ()) != 1:
+        return None
+    values = np.empty(dataset.shape, dtype=np.int64)
+    dataset.read(h5s.ALL, h5s.ALL, values)
+    return values
+
+
+def read_attempts(root: h5g.GroupID, group: h5g.GroupID) -> pa.Table:
     """The table `attempts`."""
-    group = h5g.open(root, MARK.encode())
     dataset = opened(root, group, b"attempts")
     if not isinstance(dataset, h5d.DatasetID) or type_of(dataset.get_type()).column != "uint8":
         return ATTEMPTS.empty_table()
@@ -56,8 +98,8 @@ def read_attempts(root: h5g.GroupID) -> pa.Table:
     try:
         attempts = pa.ipc.open_stream(pa.py_buffer(data.tobytes())).read_all().cast(ATTEMPTS)
         attempts.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise DamagedFileError(f"the ledger {MARK}/attempts cannot be read ({error})") from error
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise DamagedFileError(f"the ledger of attempts cannot be read ({first_line(error)})") from error
     return attempts
 
 
@@ -89,14 +131,29 @@ def restored(header: Header, fields: Mapping[str, Any]) -> Header:
     return replace(header, **kept, eefs=tuple(eef for eef in fields.get("eefs", ()) if eef in there) or header.eefs)
 
 
-def write_group(root: h5g.GroupID, header: Header, attempts: pa.Table) -> None:
-    """Write the group."""
-    group = h5g.create(root, MARK.encode())
+def write_group(owner: h5g.GroupID, header: Header, attempts: pa.Table, told: Told | None, format_: str) -> h5g.GroupID:
+    """Write the group.
+
+    Args:
+        owner: The file's root, or the demonstration in which it lies.
+        header: The dataset's.
+        attempts: All rows.
+        told: What lies in the demonstrations; None leaves it to be found out.
+        format_: Name of the format that the file is in.
+    """
+    group = h5g.create(owner, MARK.encode())
     write_attr(group, "version", spell(VERSION))
-    write_attr(group, "header", spell(json.dumps(header_fields(header), sort_keys=True)))
+    fields = header_fields(header) if told is None else {**header_fields(header), "told": told.to_json()}
+    write_attr(group, "header", spell(json.dumps(fields, sort_keys=True)))
+    if format_ != "hdf5":
+        write_attr(group, "format", spell(format_))
+    if told is not None and told.lengths is not None:
+        kind = type_named("<i8")
+        write_bytes(create(group, "lengths", kind, told.lengths.shape, {}), kind, told.lengths.tobytes())
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, ATTEMPTS) as stream:
         stream.write_table(attempts.combine_chunks().cast(ATTEMPTS))
     data = np.frombuffer(sink.getvalue(), dtype=np.uint8)
     dataset = h5d.create(group, b"attempts", h5t.STD_U8LE, h5s.create_simple(data.shape))
     dataset.write(h5s.ALL, h5s.ALL, data)
+    return group

@@ -25,9 +25,9 @@ METADATA_CACHE = 4 << 20
 
 
 def has_signature(path: str | os.PathLike[str]) -> bool:
-    """Whether a file, at a path or URL, starts as HDF5 does, perhaps after a block of the user's."""
-    place = Folder(os.fspath(path))
+    """Whether a file, at a path or fsspec URL, starts as HDF5 does, perhaps after a block of the user's."""
     try:
+        place = Folder(os.fspath(path))
         with place.fs.open(place.root, "rb") as file:
             at = 0
             while at <= MAX_SIGNATURE_AT:

@@ -14,15 +14,20 @@ EPISODE = "trajloom_episode_index"
 """Attribute of an exported demonstration: its `episode_index`, which its name need not be."""
 
 
-def demo_attrs(own: Mapping[str, Any], row: Mapping[str, Any], model: str | None, exact: bool) -> Attrs:
+def demo_attrs(
+    own: Mapping[str, Any], row: Mapping[str, Any], model: str | None, exact: bool, kind: str = "robomimic"
+) -> Attrs:
     """Attributes of a demonstration.
 
     Args:
         own: Those that it had.
         row: Its row of `episodes`.
         model: Its model XML.
-        exact: Whether it came from HDF5, so that nothing is added.
+        exact: Whether it came from a file of the same layout, so that nothing is added.
+        kind: Which attributes the layout gives a demonstration: see `Dialect.demo_attrs`.
     """
+    if kind == "none" and not exact:
+        return {}
     attrs: Attrs = {name: dict(attr) for name, attr in own.items()}
     if "num_samples" in attrs or not exact:
         attrs["num_samples"] = _num_samples(attrs.get("num_samples", spell(0)), row["length"])
@@ -31,15 +36,15 @@ def demo_attrs(own: Mapping[str, Any], row: Mapping[str, Any], model: str | None
         del attrs["model_file"]
         if model is not None:
             attrs["model_file"] = {**kept, "value": model}
-    elif kept is None and model is not None:
+    elif kept is None and model is not None and (exact or kind == "robomimic"):
         attrs["model_file"] = spell(model)
     added = {name: row[name] for name in ("success", "seed", "task") if row[name] is not None}
     for name, value in added.items():
         if name in attrs and value_of(attrs[name]) != value and type(value_of(attrs[name])) is type(value):
             attrs[name] = {**attrs[name], "value": value}
-        elif name not in attrs and not exact:
+        elif name not in attrs and not exact and (kind == "robomimic" or name != "task"):
             attrs[name] = spell(value)
-    if not exact:
+    if not exact and kind == "robomimic":
         attrs[EPISODE] = spell(row["episode_index"])
     return attrs
 
@@ -52,25 +57,22 @@ def _num_samples(attr: Typed, length: int) -> Typed:
     return {**attr, "value": length}
 
 
-def file_attrs(header: Header, episodes: int, steps: int, exact: bool) -> dict[str, Attrs]:
-    """Attributes of the groups around the demonstrations, by path ("/" is the root).
+def kept_attrs(header: Header, episodes: int, steps: int) -> dict[str, Attrs]:
+    """Attributes of the groups around demonstrations as they were, with true counts, by path ("/" is the root).
 
     Args:
         header: The dataset's.
         episodes: How many were written.
         steps: How many were written.
-        exact: Whether the dataset came from HDF5.
     """
-    if not exact:
-        data: Attrs = {"total": spell(steps)}
-        if header.env_args is not None:
-            data["env_args"] = spell(json.dumps(header.env_args, indent=4))
-        return {"data": data}
     attrs = {path: dict(found) for path, found in header.attrs.items()}
     data = attrs.setdefault("data", {})
     unchanged = (episodes, steps) == (header.layout.get("episodes"), header.layout.get("steps"))
-    if type(value_of(data.get("total"))) is int and not unchanged:
-        data["total"] = {**data["total"], "value": steps}
+    for path, name, count in (("data", "total", steps), ("/", "n_episodes", episodes), ("/", "total_steps", steps)):
+        of_layout = path == "data" or header.layout.get("format") == "simscaleai"
+        found = attrs.get(path, {}).get(name)
+        if of_layout and type(value_of(found)) is int and not unchanged:
+            attrs[path][name] = {**(found or {}), "value": count}
     if header.env_args is not None and _text(env_args_of(data)[0]) != _text(header.env_args):
         data["env_args"] = spell(json.dumps(header.env_args, indent=4))
     return attrs

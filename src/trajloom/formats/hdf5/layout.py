@@ -1,10 +1,9 @@
-"""The layouts that we read: robomimic's and MimicGen's demonstrations, and robosuite's own teleoperation files.
+"""What surrounds a file's demonstrations: their names, the environment, filter keys.
 
 Source: robomimic, docs/datasets/overview.md; robosuite, scripts/collect_human_demonstrations.py (facts only).
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,16 +11,12 @@ from typing import Any
 from h5py import h5d, h5g, h5o
 
 from trajloom.errors import HostileFileError, LayoutError
-from trajloom.formats.hdf5.scan import UNREADABLE, Walker, members, opened, portable, text
+from trajloom.formats.hdf5.dialect import Dialect
+from trajloom.formats.hdf5.scan import UNREADABLE, Walker, members, opened, portable, raw, text
 from trajloom.formats.hdf5.storage import PLAIN, spellings, storage_of
 from trajloom.formats.hdf5.values import ElementType, Typed, read_attrs, read_bytes, value_of
 
-DEMO = re.compile(r"demo_?([0-9]{1,18})")
-EXPECTED = (
-    "a group `data` of demonstrations `demo_<i>` (robomimic, MimicGen: attributes `total`, `env_args`; "
-    "robosuite teleoperation: attributes `env`, `env_info`, `repository_version`)"
-)
-KNOWN_ATTRS = {"total", "env_args", "env", "env_info", "repository_version"}
+EMPTY = "there is no demonstration in it"
 MARK = "trajloom"
 """Root group of the files that we export, with what robomimic's layout has no place for."""
 
@@ -38,25 +33,27 @@ class Frame:
     oddities: list[str] = field(default_factory=list)
 
 
-def recognised(root: h5g.GroupID, where: str) -> Frame:
-    """The demonstrations and the file's own attributes; LayoutError where it is none of our layouts."""
+def recognised(root: h5g.GroupID, where: str, dialect: Dialect) -> Frame:
+    """The demonstrations and the file's own attributes; LayoutError where it is not of this layout."""
     names = {text(name) for name, _ in members(root)}
-    data = opened(root, root, b"data")
+    data = opened(root, root, raw(dialect.folder)) if dialect.folder else root
     if not isinstance(data, h5g.GroupID):
-        raise LayoutError(f"{where}: expected {EXPECTED}; found {_listed(names, 'at its root')}")
+        raise LayoutError(f"{where}: expected {dialect.expected}; found {_listed(names, 'at its root')}")
     inside = {text(name) for name, _ in members(data)}
-    attrs = {"/": read_attrs(root), "data": read_attrs(data)}
-    demos = sorted((name for name in inside if is_demo(root, data, name)), key=_number)
-    if inside and not demos and not KNOWN_ATTRS & set(attrs["data"]):
-        raise LayoutError(f"{where}: expected {EXPECTED}; found {_listed(inside, 'in `data`')}")
-    frame = Frame(demos, {path: found for path, found in attrs.items() if found})
-    _describe(frame, attrs["data"], inside)
+    attrs = {"/": read_attrs(root), dialect.folder or "/": read_attrs(data)}
+    demos = sorted((name for name in inside if is_demo(root, data, name, dialect)), key=lambda n: _order(n, dialect))
+    known = dialect.known_attrs & set(attrs[dialect.folder or "/"])
+    if (inside or not dialect.folder) and not demos and not known:
+        at = f"in `{dialect.folder}`" if dialect.folder else "at its root"
+        raise LayoutError(f"{where}: expected {dialect.expected}; found {_listed(inside, at)}")
+    frame = Frame(demos, {path: found for path, found in attrs.items() if found}, kind=dialect.name)
+    _describe(frame, attrs[dialect.folder or "/"], inside, dialect)
     return frame
 
 
-def is_demo(root: h5g.GroupID, data: h5g.GroupID, name: str) -> bool:
-    """Whether a member of `data` is a demonstration."""
-    if not DEMO.fullmatch(name):
+def is_demo(root: h5g.GroupID, data: h5g.GroupID, name: str, dialect: Dialect) -> bool:
+    """Whether a member of the group of demonstrations is one."""
+    if dialect.number(name) is None:
         return False
     try:
         return isinstance(opened(root, data, name.encode()), h5g.GroupID)
@@ -66,8 +63,8 @@ def is_demo(root: h5g.GroupID, data: h5g.GroupID, name: str) -> bool:
         return True  # its name says so; what is wrong with it is reported with its content
 
 
-def _number(name: str) -> tuple[int, str]:
-    return int(name.removeprefix("demo").removeprefix("_")), name
+def _order(name: str, dialect: Dialect) -> tuple[int, str]:
+    return dialect.number(name) or 0, name
 
 
 def _listed(names: set[str], where: str) -> str:
@@ -75,23 +72,25 @@ def _listed(names: set[str], where: str) -> str:
     return f"{some or 'nothing'}{', ...' if len(names) > 8 else ''} {where}"
 
 
-def _describe(frame: Frame, attrs: Mapping[str, Typed], inside: set[str]) -> None:
+def _describe(frame: Frame, attrs: Mapping[str, Typed], inside: set[str], dialect: Dialect) -> None:
     teleoperation = "env_args" not in attrs and bool({"env", "env_info", "repository_version"} & set(attrs))
-    frame.kind = "robosuite" if teleoperation else "robomimic"
+    if dialect.name == "hdf5":
+        frame.kind = "robosuite" if teleoperation else "robomimic"
     frame.env_args, fault = env_args_of(attrs)
     if fault:
         frame.oddities.append(fault)
     if not frame.demos:
-        frame.oddities.append("there is no demonstration in it")
-    if not teleoperation and "env_args" not in attrs:
+        frame.oddities.append(EMPTY)
+    if dialect.says_environment and not teleoperation and "env_args" not in attrs:
         frame.oddities.append("`data` has no attribute `env_args`: which environment made it is unknown")
-    unusual = [name for name in frame.demos if not name.startswith("demo_")]
+    unusual = [name for name in frame.demos if not name.startswith(dialect.stem.partition("{")[0])]
     if unusual:
         frame.oddities.append(f"{len(unusual)} demonstrations are named like {unusual[0]!r} rather than 'demo_<i>'")
-    others = sorted(inside - set(frame.demos))
+    others = sorted(inside - set(frame.demos) - (set() if dialect.folder else {MARK}))
     if others:
+        where = f"`{dialect.folder}`" if dialect.folder else "the file"
         frame.oddities.append(
-            f"`data` holds more than demonstrations ({_listed(set(others), 'in it')}); kept in `rest`"
+            f"{where} holds more than demonstrations ({_listed(set(others), 'in it')}); kept in `rest`"
         )
 
 
@@ -119,10 +118,18 @@ def _parsed(attrs: Mapping[str, Typed], name: str) -> tuple[dict[str, Any] | Non
 
 
 def control_hz_of(env_args: Mapping[str, Any] | None) -> float | None:
-    """Control steps a second, as the environment's arguments say it."""
-    kwargs = (env_args or {}).get("env_kwargs")
+    """Control steps a second, as the environment's arguments say it: robosuite's, or Isaac Lab's simulation's."""
+    kwargs, sim = ((env_args or {}).get(name) for name in ("env_kwargs", "sim_args"))
     hz = kwargs.get("control_freq") if isinstance(kwargs, Mapping) else None
-    return float(hz) if isinstance(hz, int | float) and not isinstance(hz, bool) and hz > 0 else None
+    if isinstance(sim, Mapping) and hz is None:
+        dt, decimation = sim.get("dt"), sim.get("decimation")
+        # rounded: 1 / (0.01 * 2) is to be 50, not 49.99...
+        hz = round(1 / (dt * decimation), 9) if _is_positive(dt) and _is_positive(decimation) else None
+    return float(hz) if _is_positive(hz) else None
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
 
 
 # ---- mask/ -----------------------------------------------------------------------------------------------------

@@ -38,8 +38,16 @@ class Hdf5Part:
     plans: tuple[Plan, ...]
     num_samples: tuple[int | None, ...]
     splits: Mapping[str, Sequence[str]]
-    restored: bool = False
-    """Whether we exported the file, so that `success`, `seed` and `task` are attributes of the demonstrations."""
+    folder: str = "data"
+    """Group in which the demonstrations lie; "" is the file's root."""
+    seeds: bool = False
+    """Whether the demonstrations' attribute `seed` is their seed."""
+    tasks: bool = False
+    """Whether the demonstrations' attribute `task` is their task."""
+    task: str | None = None
+    """The task of all of them, where the file says it."""
+    outcome: str | None = None
+    """Data column of `episodes` that says whether an episode succeeded."""
     rest_paths: Mapping[int, Sequence[str]] = field(default_factory=dict)
     empty_groups: Mapping[int, Sequence[str]] = field(default_factory=dict)
     others: Mapping[int, Sequence[tuple[str, str, bytes]]] = field(default_factory=dict)
@@ -56,6 +64,12 @@ class Hdf5Part:
     @property
     def num_steps(self) -> int:
         return int(self.lengths.sum())
+
+    def _inside(self, name: str) -> str:
+        return f"{self.folder}/{name}" if self.folder else name
+
+    def _at(self, episode: int) -> str:
+        return self._inside(self.names[episode])
 
     def attempts(self) -> pa.Table:
         return self.header.schema_of("attempts").empty_table() if self.ledger is None else self.ledger
@@ -115,13 +129,13 @@ class Hdf5Part:
                 if offset >= 0:
                     file.read_at(offset, raw[start:end])
                 else:
-                    group = group or file.group(f"data/{self.names[episode]}")
+                    group = group or file.group(self._at(episode))
                     self._read(file, group, plan, episode, buffer[start:end])
         frames = np.arange(rows) - np.repeat(starts, lengths)
         return self._batch(plans, buffers, np.repeat(self.indices[chosen], lengths), frames)
 
     def _in_slices(self, file: Hdf5File, plans: Sequence[Plan], episode: int, most: int) -> Iterator[pa.RecordBatch]:
-        group = file.group(f"data/{self.names[episode]}")
+        group = file.group(self._at(episode))
         datasets = [self._kept_open(file, group, p, episode) if p.where[episode] < 0 else None for p in plans]
         length = int(self.lengths[episode])
         for start in range(0, length, most):
@@ -169,7 +183,7 @@ class Hdf5Part:
             raise self._damage(plan, episode, error) from error
 
     def _damage(self, plan: Plan, episode: int, error: Exception) -> DamagedFileError:
-        said = f"data/{self.names[episode]}/{plan.path} cannot be read ({first_line(error)})"
+        said = f"{self._at(episode)}/{plan.path} cannot be read ({first_line(error)})"
         return DamagedFileError(f'{self.path}: {said}; the whole episodes can be read with on_error="skip"')
 
     def _batch(self, plans: Sequence[Plan], buffers: Sequence[Array], episodes: Array, frames: Array) -> pa.RecordBatch:
@@ -181,7 +195,7 @@ class Hdf5Part:
 
     def _not_finite(self) -> str:
         found = list(self.faults(only_actions=True))
-        some = "; ".join(f"data/{name}/{said}" for name, said in found[:50])
+        some = "; ".join(f"{self._inside(name)}/{said}" for name, said in found[:50])
         return f'{some}; the other episodes can be read with on_error="skip"'
 
     def faults(self, only_actions: bool = False) -> Iterator[tuple[str, str]]:
@@ -192,7 +206,7 @@ class Hdf5Part:
                     yield name, said
 
     def _faults_of(self, file: Hdf5File, i: int, only_actions: bool) -> Iterator[str]:
-        group = file.group(f"data/{self.names[i]}")
+        group = file.group(self._at(i))
         for plan in self.plans:
             is_actions = plan.column.name == "actions" and plan.table == "steps"
             if plan.where[i] == ABSENT or ((plan.where[i] >= 0 or only_actions) and not is_actions):
@@ -238,10 +252,10 @@ class Hdf5Part:
             return episodes_table(self.header, [self._row(file, i) for i in range(len(self.names))])
 
     def _row(self, file: Hdf5File, i: int) -> dict[str, Any]:
-        group = file.group(f"data/{self.names[i]}")
+        group = file.group(self._at(i))
         attrs = self._attrs(file, group, i)
         own = attrs[""]
-        xml = model_of(own.get("model_file"), file.folder, f"{file.path}: data/{self.names[i]}")
+        xml = model_of(own.get("model_file"), file.folder, f"{file.path}: {self._at(i)}")
         if xml is not None and is_xml(str(value_of(own["model_file"]))):
             own["model_file"] = {"dtype": own["model_file"]["dtype"], "model": True}
         env_name = (self.header.env_args or {}).get("env_name")
@@ -250,8 +264,8 @@ class Hdf5Part:
             "name": self.names[i],
             "length": int(self.lengths[i]),
             "success": _value(own, "success", bool),
-            "seed": _value(own, "seed", int) if self.restored else None,
-            "task": _value(own, "task", str) if self.restored else env_name if isinstance(env_name, str) else None,
+            "seed": _value(own, "seed", int) if self.seeds else None,
+            "task": _value(own, "task", str) if self.tasks else env_name if isinstance(env_name, str) else self.task,
             "splits": list(self.splits.get(self.names[i], ())),
             "model": None if xml is None else digest(xml),
             "attrs": json.dumps(attrs, sort_keys=True),
@@ -260,6 +274,9 @@ class Hdf5Part:
             if plan.table == "episodes" and plan.where[i] != ABSENT:
                 row[plan.column.name] = values = np.empty(plan.column.shape, dtype=plan.column.dtype)
                 self._read(file, group, plan, i, values)
+        found = row.get(self.outcome or "")
+        if found is not None and found.dtype == bool and not found.shape:
+            row["success"] = bool(found)
         return row
 
     def _attrs(self, file: Hdf5File, group: h5g.GroupID, i: int) -> dict[str, dict[str, Any]]:
@@ -298,7 +315,7 @@ class Hdf5Part:
             for i, name in enumerate(self.names):
                 kept = (self.rest_paths.get(i, ()), self.empty_groups.get(i, ()), self.others.get(i, ()))
                 if any(kept):
-                    yield from rest_of(file, file.group(f"data/{name}"), *kept, int(self.indices[i]))
+                    yield from rest_of(file, file.group(self._inside(name)), *kept, int(self.indices[i]))
 
 
 def is_finite(values: np.ndarray) -> bool:

@@ -13,16 +13,20 @@ import pyarrow.compute as pc
 from h5py import h5g
 
 from trajloom.errors import DamagedFileError, HostileFileError, TrajloomWarning
-from trajloom.formats import OnError
+from trajloom.formats import OnError, Source, _aside
+from trajloom.formats._place import local_file
 from trajloom.formats.hdf5.columns import ABSENT, Decision, Plan, decide
-from trajloom.formats.hdf5.export import is_ours, read_attempts, read_fields, restored
+from trajloom.formats.hdf5.dialect import Dialect
+from trajloom.formats.hdf5.export import mark_of, read_attempts, read_fields, read_lengths, restored
 from trajloom.formats.hdf5.file import Hdf5File
 from trajloom.formats.hdf5.frame import EPISODE
-from trajloom.formats.hdf5.layout import MARK, Frame, Masks, control_hz_of, read_masks, recognised
+from trajloom.formats.hdf5.layout import EMPTY, MARK, Frame, Masks, control_hz_of, read_masks, recognised
 from trajloom.formats.hdf5.models import Models, model_of
 from trajloom.formats.hdf5.part import Hdf5Part
 from trajloom.formats.hdf5.rest import Extras, attrs_at
 from trajloom.formats.hdf5.scan import UNREADABLE, Facts, Tree, Walker, first_line, opened, portable, raw
+from trajloom.formats.hdf5.shelf import Hdf5Shelf, files_of
+from trajloom.formats.hdf5.told import Told
 from trajloom.formats.hdf5.values import Typed, read_attr, read_attrs, value_of
 from trajloom.schema import Header
 from trajloom.tables import Array
@@ -50,6 +54,11 @@ class Scan:
     attrs: dict[str, dict[str, Typed]]
     fields: Mapping[str, Any] | None
     """What we exported beside the demonstrations, where we did."""
+    dialect: Dialect
+    mark: str | None
+    """Path of the group that we exported beside the demonstrations."""
+    aside: tuple[str, ...] = ()
+    """Names of the files that are kept aside in it."""
     attempts: pa.Table | None = None
     oddities: list[str] = field(default_factory=list)
 
@@ -59,7 +68,7 @@ class Scan:
         return {self.names[i]: [f"{portable(path)} {said}" for path, said in faults] for i, faults in found}
 
 
-def scan(path: str, without: frozenset[str] = frozenset()) -> Scan:
+def scan(path: str, dialect: Dialect, without: frozenset[str] = frozenset()) -> Scan:
     """Scan a file, leaving out some demonstrations.
 
     Raises:
@@ -69,24 +78,33 @@ def scan(path: str, without: frozenset[str] = frozenset()) -> Scan:
     """
     try:
         with Hdf5File(path) as file:
-            return _scan(file, without)
+            return _scan(file, dialect, without)
     except HostileFileError as error:
         raise HostileFileError(f"{path}: {error}") from error
 
 
-def _scan(file: Hdf5File, without: frozenset[str]) -> Scan:
+def _ledger(file: Hdf5File, ours: h5g.GroupID | None) -> pa.Table | None:
+    try:
+        return read_attempts(file.root, ours) if ours else None
+    except DamagedFileError as error:
+        raise DamagedFileError(f"{file.path}: {error}") from error
+
+
+def _scan(file: Hdf5File, dialect: Dialect, without: frozenset[str]) -> Scan:
     walker = Walker(file.root, file.stamp[0])
-    frame = recognised(file.root, file.path)
-    ours = is_ours(file.root)
-    masks = read_masks(file.root, frame.demos, walker)
+    frame = recognised(file.root, file.path, dialect)
+    mark = mark_of(file.root, frame.demos, dialect)
+    ours = file.group(mark) if mark else None
+    fields = read_fields(ours) if ours else None
+    told = _told(file, frame, ours, fields, without)
+    masks = read_masks(file.root, frame.demos, walker) if dialect.masks else Masks()
     names = [name for name in frame.demos if name not in without]
-    facts, num_samples, indices = _demonstrations(file, walker, names)
+    facts, num_samples, indices = _demonstrations(file, walker, names, dialect, mark)
     ranks = {name: rank for rank, name in enumerate(frame.demos)}
     kept = [index for index in indices if index is not None]
-    rising = ours and len(kept) == len(names) and all(np.diff(kept) > 0)
-    fields = read_fields(file.root) if ours else None
-    decision = decide(names, facts, num_samples, ours, (fields or {}).get("lacking", ()))
-    extras, attrs = _extras(file, walker, frame, masks, ours)
+    rising = bool(mark) and len(kept) == len(names) and all(np.diff(kept) > 0)
+    decision = decide(names, facts, num_samples, bool(mark), dialect, told)
+    extras, attrs = _extras(file, walker, frame, masks, dialect, mark)
     result = Scan(
         stamp=file.stamp,
         frame=frame,
@@ -99,17 +117,31 @@ def _scan(file: Hdf5File, without: frozenset[str]) -> Scan:
         extras=extras,
         attrs=attrs,
         fields=fields,
-        attempts=read_attempts(file.root) if ours else None,
+        dialect=dialect,
+        mark=mark,
+        aside=files_of(file.root, ours, file.stamp[0]) if ours else (),
+        attempts=_ledger(file, ours),
     )
     result.oddities = [*frame.oddities, *masks.oddities, *_wrong_counts(result, without), *decision.oddities]
     return result
 
 
+def _told(
+    file: Hdf5File, frame: Frame, ours: h5g.GroupID | None, fields: Mapping[str, Any] | None, without: frozenset[str]
+) -> Told:
+    if ours is None or fields is None or not isinstance(fields.get("told"), dict):
+        return Told()
+    lengths = read_lengths(file.root, ours)
+    if lengths is not None and len(lengths) == len(frame.demos):
+        lengths = lengths[[name not in without for name in frame.demos]]
+    return Told.from_json(fields["told"], lengths, file.path)
+
+
 def _demonstrations(
-    file: Hdf5File, walker: Walker, names: Sequence[str]
+    file: Hdf5File, walker: Walker, names: Sequence[str], dialect: Dialect, mark: str | None
 ) -> tuple[Facts, list[int | None], list[int | None]]:
     facts, said, indices = Facts(), [], []
-    data = opened(file.root, file.root, b"data")
+    data = opened(file.root, file.root, raw(dialect.folder)) if dialect.folder else file.root
     for i, name in enumerate(names):
         found: dict[str, int | None] = {"num_samples": None, EPISODE: None}
         try:
@@ -117,9 +149,9 @@ def _demonstrations(
             for attr in found:
                 value = value_of(read_attr(group, attr))
                 found[attr] = value if isinstance(value, int) and not isinstance(value, bool) else None
-            tree = walker.walk(group)
+            tree = walker.walk(group, frozenset({MARK}) if mark == f"{name}/{MARK}" else frozenset())
         except HostileFileError as error:
-            raise HostileFileError(f"data/{name}/{error}") from error
+            raise HostileFileError(f"{dialect.at(name)}/{error}") from error
         except UNREADABLE as error:
             tree = Tree(faults=[("", f"cannot be read ({first_line(error)})")])
         facts.add(i, tree)
@@ -143,12 +175,15 @@ def _wrong_counts(found: Scan, without: frozenset[str]) -> list[str]:
 
 
 def _extras(
-    file: Hdf5File, walker: Walker, frame: Frame, masks: Masks, ours: bool
+    file: Hdf5File, walker: Walker, frame: Frame, masks: Masks, dialect: Dialect, mark: str | None
 ) -> tuple[Extras, dict[str, dict[str, Typed]]]:
     attrs = {**frame.attrs, **masks.attrs}
-    skipped = {"data": frozenset(frame.demos), "mask": frozenset(masks.layout)}
+    ours = {MARK} if mark == MARK else set()
+    skipped = {dialect.folder: frozenset(frame.demos)} if dialect.folder else {}
+    skipped |= {"mask": frozenset(masks.layout)} if dialect.masks else {}
+    at_root = frozenset({*skipped, *ours, *(() if dialect.folder else frame.demos)})
     datasets, empty, others = [], [], []
-    for prefix, skip in {"": frozenset({"data", "mask", *([MARK] if ours else [])}), **skipped}.items():
+    for prefix, skip in {"": at_root, **skipped}.items():
         group = file.root if not prefix else opened(file.root, file.root, raw(prefix))
         if not isinstance(group, h5g.GroupID):
             datasets += [prefix] if group is not None else []
@@ -176,17 +211,20 @@ def _extras(
 class ModelLoader:
     """Opens a file for its episodes' models; can be sent to another process."""
 
+    local: str
+    """The file, or its copy."""
     path: str
+    """What it is called."""
     stamp: tuple[int, int]
     names: tuple[str, ...]
+    dialect: Dialect
 
     def __call__(self) -> Callable[[int], str | None]:
-        file = Hdf5File(self.path, self.stamp)
+        file = Hdf5File(self.local, self.stamp)
 
         def load(episode: int) -> str | None:
-            name = self.names[episode]
-            attr = read_attr(file.group(f"data/{name}"), "model_file")
-            return model_of(attr, file.folder, f"{self.path}: data/{name}")
+            where = self.dialect.at(self.names[episode])
+            return model_of(read_attr(file.group(where), "model_file"), file.folder, f"{self.path}: {where}")
 
         return load
 
@@ -194,15 +232,25 @@ class ModelLoader:
 class Hdf5Source:
     """A file of demonstrations. Implements `formats.Source`."""
 
-    def __init__(self, path: str, found: Scan, part_bytes: int, more: Sequence[str] = ()):
-        self.path, self._scan, self._part_bytes = path, found, part_bytes
+    def __init__(self, path: str, local: str, found: Scan, part_bytes: int, more: Sequence[str] = ()):
+        """Make it.
+
+        Args:
+            path: Where the file lies, which may be a URL.
+            local: Where it, or its copy, lies on this machine.
+            found: What a scan of it found.
+            part_bytes: Uncompressed size of a part.
+            more: Warnings, besides the scan's.
+        """
+        self.path, self._local, self._scan, self._part_bytes = path, local, found, part_bytes
         self.header = _header(path, found, [*found.oddities, *more])
 
     def parts(self) -> Sequence[Hdf5Part]:
         return self._parts
 
     def models(self) -> Mapping[str, str]:
-        return Models(len(self._scan.names), ModelLoader(self.path, self._scan.stamp, tuple(self._scan.names)))
+        loader = ModelLoader(self._local, self.path, self._scan.stamp, tuple(self._scan.names), self._scan.dialect)
+        return Models(len(self._scan.names), loader)
 
     @cached_property
     def _parts(self) -> list[Hdf5Part]:
@@ -232,7 +280,7 @@ class Hdf5Source:
 
         names = tuple(found.names[first:last])
         return Hdf5Part(
-            path=self.path,
+            path=self._local,
             stamp=found.stamp,
             header=self.header,
             indices=found.indices[first:last],
@@ -241,7 +289,11 @@ class Hdf5Source:
             plans=tuple(Plan(p.path, p.column, p.table, p.where[first:last]) for p in decision.plans),
             num_samples=tuple(found.num_samples[first:last]),
             splits={name: found.masks.splits[name] for name in names if name in found.masks.splits},
-            restored=found.fields is not None,
+            folder=found.dialect.folder,
+            seeds=found.fields is not None or found.dialect.seeds,
+            tasks=found.fields is not None,
+            task=_task_of(found),
+            outcome=found.dialect.outcome,
             rest_paths=cut(decision.rest),
             empty_groups=cut(found.facts.empty_groups),
             others=cut(found.facts.others),
@@ -264,12 +316,23 @@ class Hdf5Source:
         return attempts
 
 
+def _task_of(found: Scan) -> str | None:
+    if found.dialect.folder:
+        return None
+    task = value_of(found.attrs.get("/", {}).get("env_name"))
+    return task if isinstance(task, str) else None
+
+
 def _header(path: str, found: Scan, oddities: Sequence[str]) -> Header:
     decision, frame = found.decision, found.frame
-    tables = {t: tuple(p.column for p in decision.plans if p.table == t) for t in ("steps", "episodes", "lineage")}
+    about = found.dialect.about
+    tables = {
+        table: tuple(about(p.column, found.attrs) for p in decision.plans if p.table == table)
+        for table in ("steps", "episodes", "lineage")
+    }
     eefs = sorted({column.name.partition("/")[2] for column in tables["lineage"]})
     layout = {
-        "format": "hdf5",
+        "format": found.dialect.name,
         "kind": frame.kind,
         "episodes": len(frame.demos),
         "steps": int(decision.lengths.sum()),
@@ -293,25 +356,37 @@ def _header(path: str, found: Scan, oddities: Sequence[str]) -> Header:
     return replace(header, sources=({"id": Path(path).name, "bytes": found.stamp[0]},))
 
 
-def read_source(path: str, on_error: OnError, part_bytes: int) -> Hdf5Source:
+def read_source(path: str, on_error: OnError, part_bytes: int, dialect: Dialect) -> Source:
     """Scan a file and return the dataset; see `hdf5.read`."""
-    found = scan(path)
+    local = local_file(path)
+    found = scan(local, dialect)
     skipped: Faults = {}
     if on_error == "skip":
-        found, skipped = _whole(path, found)
+        found, skipped = _whole(local, found)
     elif found.faults:
-        raise DamagedFileError(_said(path, found.faults, len(found.names)))
-    more = [f"skipped data/{name}: {'; '.join(faults)}" for name, faults in skipped.items()]
-    source = Hdf5Source(path, found, part_bytes, more)
-    if source.header.warnings:
-        said = "; ".join(source.header.warnings[:10])
-        many = len(source.header.warnings) - 10
-        warnings.warn(f"{path}: {said}" + (f"; and {many} more" if many > 0 else ""), TrajloomWarning, stacklevel=3)
+        raise DamagedFileError(_said(path, found, len(found.names)))
+    more = [f"skipped {dialect.at(name)}: {'; '.join(faults)}" for name, faults in skipped.items()]
+    if found.mark and found.aside:
+        shelf = Hdf5Shelf(local, found.stamp, found.mark, found.aside)
+        ranked = Hdf5Source(path, local, replace(found, indices=np.arange(len(found.names))), part_bytes)
+        source = _aside.restored(ranked, shelf, path)
+        if source is not ranked:
+            return _warned(source, path, [] if found.names else [EMPTY])
+    return _warned(Hdf5Source(path, local, found, part_bytes, more), path)
+
+
+def _warned(source: Source, path: str, more: Sequence[str] = ()) -> Source:
+    said_of = [*more, *source.header.warnings]
+    if said_of:
+        said = "; ".join(said_of[:10])
+        many = len(said_of) - 10
+        warnings.warn(f"{path}: {said}" + (f"; and {many} more" if many > 0 else ""), TrajloomWarning, stacklevel=4)
     return source
 
 
-def _said(path: str, faults: Faults, episodes: int) -> str:
-    listed = [f"data/{name}/{fault}".replace("/ ", " ") for name, found in faults.items() for fault in found]
+def _said(path: str, scanned: Scan, episodes: int) -> str:
+    faults, at = scanned.faults, scanned.dialect.at
+    listed = [f"{at(name)}/{fault}".replace("/ ", " ") for name, found in faults.items() for fault in found]
     many = f"; and {len(listed) - 50} more faults" if len(listed) > 50 else ""
     whole = f'{episodes - len(faults)} whole episodes can be read with on_error="skip"'
     return f"{path}: " + "; ".join(listed[:50]) + f"{many}; {whole}"
@@ -325,13 +400,13 @@ def _whole(path: str, found: Scan) -> tuple[Scan, Faults]:
         if not faults:
             return found, skipped
         skipped.update(faults)
-        found = scan(path, frozenset(skipped))
+        found = scan(path, found.dialect, frozenset(skipped))
 
 
 def _unreadable(path: str, found: Scan) -> Faults:
     """Episodes whose arrays cannot be unpacked, or whose actions are not finite."""
     faults: Faults = {}
-    for part in Hdf5Source(path, found, 1 << 62).parts():
+    for part in Hdf5Source(path, path, found, 1 << 62).parts():
         for name, said in part.faults():
             faults.setdefault(name, []).append(said)
     return faults

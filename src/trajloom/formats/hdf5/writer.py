@@ -1,9 +1,10 @@
-"""Writing any dataset as HDF5: one that came from HDF5 as it was, any other in robomimic's layout."""
+"""Writing any dataset as HDF5: one that came from a file of the same layout as it was, any other anew."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,17 @@ from h5py import h5d, h5f, h5g, h5o
 
 from trajloom.errors import SchemaError
 from trajloom.formats import Part, Progress, Source
+from trajloom.formats._aside import AsideWriter
 from trajloom.formats.hdf5.columns import LINEAGE_FOLDER
 from trajloom.formats.hdf5.create import Later, create, create_array, exists, put_rows, write_attrs, write_rest
+from trajloom.formats.hdf5.dialect import Dialect
 from trajloom.formats.hdf5.export import write_group
-from trajloom.formats.hdf5.frame import demo_attrs, file_attrs, interface_attrs, mask_content
+from trajloom.formats.hdf5.frame import demo_attrs, interface_attrs, kept_attrs, mask_content
 from trajloom.formats.hdf5.models import NamedModels
+from trajloom.formats.hdf5.native import Native, RestPaths, filled, is_exact, is_spelled_as_hdf5
 from trajloom.formats.hdf5.part import ROOM
 from trajloom.formats.hdf5.scan import raw, unportable
+from trajloom.formats.hdf5.shelf import put_files
 from trajloom.formats.hdf5.storage import is_lossy, lossless
 from trajloom.formats.hdf5.values import ElementType, type_named, write_bytes
 from trajloom.schema import ATTEMPTS, LINEAGE, Column, Header, path_of
@@ -38,12 +43,14 @@ class Target:
     storage: Mapping[str, Any]
 
 
-def target_of(column: Column, path: str, layout: Mapping[str, Any]) -> Target:
+def target_of(
+    column: Column, path: str, layout: Mapping[str, Any], packed: Mapping[str, Any], once: bool = False
+) -> Target:
     """Where a column goes: a column that the file had lies as it did, a new one as loaders like it best."""
-    path = layout.get("renamed", {}).get(path, path)
+    path = layout.get("renamed", {}).get(path_of(column.name), path)
     # a frame a chunk, at gzip's quickest level: windows of frames are read at random, and level 4 takes twice the time
-    image = {"chunks": [1, *column.shape], "filters": [[1, 1, [1]]]}
-    default = image if column.encoding == "image" else {}
+    image = {"chunks": [*(() if once else (1,)), *column.shape], "filters": [[1, 1, [1]]]}
+    default = image if column.encoding == "image" else packed if column.shape or not once else {}
     return Target(column, path, type_named(np.dtype(column.dtype).str), layout.get("columns", {}).get(path, default))
 
 
@@ -65,13 +72,34 @@ class Demo:
 class Writer:
     """Writes one file."""
 
-    def __init__(self, file: h5f.FileID, source: Source, named_models: NamedModels):
-        self.source, self.header, self.named_models = source, source.header, named_models
-        self.exact = self.header.layout.get("format") == "hdf5"
-        """Whether the dataset came from HDF5, so that its file is to be as it was."""
+    def __init__(self, file: h5f.FileID, source: Source, named_models: NamedModels, dialect: Dialect, folder: Path):
+        """Begin.
+
+        Args:
+            file: The file, empty.
+            source: The dataset.
+            named_models: Where models that are only named go.
+            dialect: The file's layout.
+            folder: Where what is kept aside may be collected.
+        """
+        self.source, self.header, self.named_models, self.dialect = source, source.header, named_models, dialect
+        self.exact = is_exact(self.header, dialect)
+        """Whether the dataset came from a file of this layout, so that it is to be as it was."""
         self.layout = self.header.layout if self.exact else {}
         self.root = h5g.open(file, b"/")
-        self.data = h5g.create(self.root, b"data")
+        self.data = h5g.create(self.root, raw(dialect.folder)) if dialect.folder else self.root
+        self.native = native = Native(self.header, dialect)
+        self.aside = None if self.exact else AsideWriter(
+            dialect.name, self.header, folder, {name: name for name in native.steps},
+            {name: name for name in native.episodes}, native.copies,
+        )  # fmt: skip
+        self.spelled = self.exact or is_spelled_as_hdf5(self.header)
+        self.lengths: list[int] = []
+        self.written: set[str] = set()
+        """Paths of columns that some episode has."""
+        self.rest = RestPaths(self.header, native, dialect)
+        self.first: h5g.GroupID | None = None
+        """The first demonstration."""
         self.models = source.models()
         self.demos: dict[int, Demo] = {}
         """Those of the part that is being written."""
@@ -81,10 +109,11 @@ class Writer:
         self.attempts = [ATTEMPTS.empty_table()]
         self.later: Later = []
         self._attrs_after: list[tuple[h5g.GroupID, str, Mapping[str, Any]]] = []
-        self.targets = [target_of(column, path_of(column.name), self.layout) for column in self.header.steps]
-        self.targets += lineage_targets(self.header, self.layout)
-        self.episode_targets = [target_of(column, path_of(column.name), self.layout) for column in self.header.episodes]
-        self.chosen_sources = ChosenSources(self.header) if not self.exact and len(self.header.eefs) == 1 else None
+        self.targets = self._targets(self.header.steps, native.steps, once=False)
+        self.targets += lineage_targets(self.header, self.layout) if dialect.lineage else []
+        self.episode_targets = self._targets(self.header.episodes, native.episodes, once=True)
+        accounts = not self.exact and len(self.header.eefs) == 1 and dialect.lineage
+        self.chosen_sources = ChosenSources(self.header, native) if accounts else None
 
     def write(self, progress: Progress | None) -> None:
         """Write everything."""
@@ -95,28 +124,49 @@ class Writer:
             if progress:
                 progress(len(self.names), total)
         self._masks()
-        episodes = len(self.names)
-        for path, attrs in file_attrs(self.header, episodes, self.steps, self.exact).items():
+        attrs_of = kept_attrs if self.exact else self.dialect.file_attrs
+        for path, attrs in attrs_of(self.header, len(self.names), self.steps).items():
             if path.removeprefix("mask/") not in self.layout.get("masks", {}):
                 self._attrs_at(self.root, path, attrs)
         if not self.exact or self.layout.get("exported"):
-            write_group(self.root, self.header, pa.concat_tables(self.attempts))
+            self._group()
         for act in self.later:
             act()
+
+    def _targets(self, columns: Sequence[Column], native: Mapping[str, str], once: bool) -> list[Target]:
+        packed = self.dialect.storage
+        as_it_was = {column.name: self.dialect.theirs(path_of(column.name)) for column in columns}
+        paths = as_it_was if self.exact else native
+        return [target_of(c, paths[c.name], self.layout, packed, once) for c in columns if c.name in paths]
+
+    def _group(self) -> None:
+        """What the layout has no place for."""
+        told = None if self.exact else self.native.told(self.written, self.rest.native, self.lengths)
+        owner = self.root if self.dialect.folder or self.first is None else self.first
+        group = write_group(owner, self.header, pa.concat_tables(self.attempts), told, self.dialect.name)
+        if self.aside:
+            self.aside.finish(self.models)
+            put_files(group, self.aside.folder)
+
+    def close(self) -> None:
+        """Close what a writer that did not finish has open."""
+        if self.aside:
+            self.aside.close()
 
     def _part(self, part: Part) -> None:
         for batch in part.episodes().to_batches(max_chunksize=1000):
             for i, row in enumerate(batch.select(OWN).to_pylist()):
                 self.demos[row["episode_index"]] = demo = self._demo(row)
                 self._episode_arrays(batch, i, demo)
-        for batch in part.steps():
+        for batch in self.aside.steps_of(part) if self.aside else part.steps():
             self._steps(batch)
         for demo in self.demos.values():
             self._finish(demo)
         for batch in part.rest():
             for row in rest_rows(batch):
                 owner = self.root if row.episode_index is None else self._of(row.episode_index, "rest").group
-                write_rest(owner, row, self.later)
+                if self.exact or self.rest.takes(row):
+                    write_rest(owner, self.rest.spelled(row), self.later)
         for owner, path, attrs in self._attrs_after:
             self._attrs_at(owner, path, attrs)
         self.attempts.append(part.attempts())
@@ -127,25 +177,30 @@ class Writer:
     def _demo(self, row: Mapping[str, Any]) -> Demo:
         name = self._name(row["name"])
         group = h5g.create(self.data, raw(name))
-        attrs = json.loads(row["attrs"] or "{}")
-        room = attrs.pop(ROOM, {})
+        attrs = json.loads(row["attrs"] or "{}") if self.spelled else {}
+        room = attrs.pop(ROOM, {}) if self.exact or not self.header.layout else {}
+        self.first = self.first or group
+        self.lengths.append(row["length"])
         xml = None if row["model"] is None else self.models.get(row["model"])
         own = self.named_models.kept_beside(attrs.pop("", {}), xml)
-        write_attrs(group, demo_attrs(own, row, xml, self.exact), self.later)
-        self._attrs_after += [(group, path, found) for path, found in attrs.items()]
-        keys = list(row["splits"])
-        if not self.exact:
+        kind = self.dialect.demo_attrs
+        write_attrs(group, demo_attrs(own, row, xml, self.exact, kind), self.later)
+        if self.exact or kind != "none":
+            self._attrs_after += [(group, path, found) for path, found in attrs.items()]
+        keys = [key for key in row["splits"] if self.exact or _is_member(key)]
+        if not self.exact and kind == "robomimic":
             self._attrs_after.append((group, "datagen_info", interface_attrs(self.header)))
             keys += [] if row["success"] is None else ["success" if row["success"] else "failed"]
-        for key in dict.fromkeys(keys):
+        for key in dict.fromkeys(keys) if self.dialect.masks else ():
             self.masks.setdefault(key, []).append(name)
         return Demo(row["episode_index"], group, row["length"], room.get("storage", {}))
 
     def _name(self, wanted: str) -> str:
         number = len(self.names)
-        name = wanted if self.exact and _is_member(wanted) else f"demo_{number}"
+        keeps = self.exact and not self.dialect.renames and _is_member(wanted)
+        name = wanted if keeps else self.dialect.stem.format(number)
         while name in self.names:
-            name, number = f"demo_{number}", number + 1
+            name, number = self.dialect.stem.format(number), number + 1
         self.names.add(name)
         return name
 
@@ -176,6 +231,7 @@ class Writer:
             if not values.null_count:
                 storage = demo.storage.get(target.path, target.storage)
                 create_array(demo.group, target.path, target.kind, to_numpy(values, target.column)[0], storage)
+                self.written.add(target.path)
 
     def _steps(self, batch: pa.RecordBatch) -> None:
         index = batch.column("episode_index").to_numpy()
@@ -183,6 +239,8 @@ class Writer:
         spans = [(self._of(int(index[a]), "steps"), a, b) for a, b in pairwise(bounds) if b > a]
         for target in self.targets:
             values = batch.column(target.column.name)
+            if values.null_count < len(values):
+                self.written.add(target.path)
             if not values.null_count:
                 array = to_numpy(values, target.column)
                 for demo, a, b in spans:
@@ -191,7 +249,7 @@ class Writer:
                 for demo, a, b in spans:
                     piece = values.slice(a, b - a)
                     if piece.null_count < len(piece):
-                        write_frames(demo, target, to_numpy(piece, target.column))
+                        write_frames(demo, target, filled(piece, target.column))
         if self.chosen_sources:
             self.chosen_sources.take(batch, spans)
         for demo, a, b in spans:
@@ -232,7 +290,7 @@ def write_frames(demo: Demo, target: Target, values: Array) -> None:
 def lineage_targets(header: Header, layout: Mapping[str, Any]) -> list[Target]:
     """Where the lineage of generated steps goes."""
     return [
-        target_of(Column(name=f"{kind}/{eef}", dtype=str(dtype)), f"{LINEAGE_FOLDER}/{kind}/{eef}", layout)
+        target_of(Column(name=f"{kind}/{eef}", dtype=str(dtype)), f"{LINEAGE_FOLDER}/{kind}/{eef}", layout, {})
         for eef in header.eefs
         for kind, dtype in LINEAGE.items()
     ]
@@ -241,13 +299,12 @@ def lineage_targets(header: Header, layout: Mapping[str, Any]) -> list[Target]:
 class ChosenSources:
     """MimicGen's own account of the sources: `src_demo_labels` [T, 1] and `src_demo_inds` [S]."""
 
-    LABELS = target_of(Column(name="src_demo_labels", dtype="int64", shape=(1,)), "src_demo_labels", {})
+    LABELS = target_of(Column(name="src_demo_labels", dtype="int64", shape=(1,)), "src_demo_labels", {}, {})
     INDS = "src_demo_inds"
 
-    def __init__(self, header: Header):
+    def __init__(self, header: Header, native: Native):
         self.eef = header.eefs[0]
-        names = {column.name for column in (*header.steps, *header.episodes)}
-        self.wanted = not {self.LABELS.path, self.INDS} & names
+        self.wanted = native.paths.claim(self.LABELS.path) and native.paths.claim(self.INDS)
 
     def take(self, batch: pa.RecordBatch, spans: list[tuple[Demo, int, int]]) -> None:
         """Write the labels of some frames, and note each subtask's source."""

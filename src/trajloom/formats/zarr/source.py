@@ -182,6 +182,6 @@ def check_size(path: str, tree: Tree) -> None:
     if said <= MIN_BOMB_BYTES:
         return
     folder = container(path)
-    there = int(folder.fs.du(folder.root))
+    there: Any = folder.fs.du(folder.root)
     if said > max(MIN_BOMB_BYTES, BOMB_RATIO * there):
         raise HostileFileError(f"{path}: says that it holds {said:,} bytes, where its files have {there:,}")
