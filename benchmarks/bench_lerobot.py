@@ -89,7 +89,9 @@ class Repeated:
 def episode(images: bool) -> dict[str, np.ndarray]:
     """Numbers drawn at random; images with a smooth background, edges and some noise, as a camera gives."""
     rng = np.random.default_rng(0)
-    columns = {name: rng.normal(size=(STEPS, *shape)).astype(np.float32) for name, shape in NUMBERS.items()}
+    columns: dict[str, np.ndarray] = {
+        name: rng.normal(size=(STEPS, *shape)).astype(np.float32) for name, shape in NUMBERS.items()
+    }
     for name, shape in IMAGES.items() if images else ():
         ramp = np.linspace(40, 200, 84)[None, :, None, None] + np.linspace(0, 40, 84)[None, None, :, None]
         frames = np.broadcast_to(ramp, (STEPS, *shape)).copy()

@@ -236,7 +236,7 @@ def test_text_is_kept_as_it_is_though_no_column_can_hold_it(written):
         source = lerobot.read(written)
     rows = [row for row in rest_rows(rows_of(source, "rest")) if row.path == "language"]
     assert [row.shape for row in rows] == [(3,), (1,), (4,), (2,), (5,)]
-    assert np.frombuffer(rows[1].data, rows[1].dtype)[0].decode() == "Schritt 3 läuft"
+    assert np.frombuffer(rows[1].data or b"", rows[1].dtype)[0].decode() == "Schritt 3 läuft"
 
 
 # ---- hostile and damaged ---------------------------------------------------------------------------------------

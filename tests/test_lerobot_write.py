@@ -25,7 +25,7 @@ def test_the_folder_is_laid_out_as_v3(tmp_path):
     data = pq.read_table(tmp_path / "data" / "chunk-000" / "file-000.parquet")
     assert data.column("episode_index").to_pylist() == [0, 0, 0, 1, 1]  # it has no episodes without steps
     assert data.column("index").to_pylist() == [0, 1, 2, 3, 4]
-    assert data.column("timestamp").to_pylist() == np.float32([0, 0.05, 0.1, 0, 0.05]).tolist()
+    assert data.column("timestamp").to_pylist() == np.array([0, 0.05, 0.1, 0, 0.05], np.float32).tolist()
     assert json.loads(data.schema.metadata[b"huggingface"])["info"]["features"]["action"] == {
         "feature": {"dtype": "float64", "_type": "Value"}, "length": 3, "_type": "Sequence",
     }  # fmt: skip
@@ -57,6 +57,7 @@ def test_statistics_in_pieces_are_those_of_the_whole(monkeypatch):
     for start in range(0, 1000, 37):
         tally.add_numbers(values[start : start + 37])
     found, whole = tally.stats(), statistics.of_numbers(values)
+    assert found is not None
     for name in ("min", "max", "mean", "std", "count"):
         assert found[name] == pytest.approx(whole[name]), name
     assert found["q50"] == pytest.approx(whole["q50"], abs=0.2)
