@@ -95,6 +95,17 @@ def test_videos_hold_the_frames_in_order_and_nearly_as_they_were(tmp_path, monke
     assert sum(batch.num_rows for batch in part.steps(["obs/image"])) == part.num_steps
 
 
+def test_videos_hold_each_frame_where_a_batch_has_many_episodes(tmp_path):
+    lerobot.write(smooth([5, 4, 7]), tmp_path / "png")
+    source = lerobot.read(tmp_path / "png")
+    assert next(iter(source.parts()[0].steps())).num_rows == 16  # all in one
+    lerobot.write(source, tmp_path / "mp4", options=lerobot.WriteOptions(images="mp4"))
+    found, wanted = (rows_of(s, "steps").column("obs/image").to_pylist()
+                     for s in (lerobot.read(tmp_path / "mp4"), source))  # fmt: skip
+    for a, b in zip(found, wanted, strict=True):
+        assert abs(a[0] - b[0]) < 8
+
+
 def smooth(lengths):
     """Episodes of frames that grow brighter, 32 pixels wide."""
     header = in_memory.HEADER.with_(steps=(Column(name="obs/image", dtype="uint8", shape=(24, 32, 3)),), episodes=())

@@ -21,7 +21,7 @@ if not hasattr(torch.ops.torchvision, "nms"):
 
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-LOSSY = 10.0
+LOSSY = 6.0
 """Levels of 255 by which pixels of videos may differ in the mean."""
 
 

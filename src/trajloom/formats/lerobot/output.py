@@ -90,9 +90,9 @@ class Output:
                     current = self._begin(rows)
                 stop = min(batch.num_rows, start + current.left)
                 pieces = [(current, start, stop)]
-                # episodes that end within the batch are written together
+                # episodes that end within the batch are written together, but where videos may begin a new file
                 while stop < batch.num_rows and pieces[-1][0].left == pieces[-1][2] - pieces[-1][1]:
-                    if self.data.full:
+                    if self.data.full or self.cameras.numbers:
                         break
                     following = self._begin(rows)
                     start_of = stop
