@@ -8,10 +8,10 @@ STAMP = $(VENV)/.installed
 DEMO = demo-output
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test light lint check benchmark schemas interop fuzz clean
+.PHONY: help demo test light lint check benchmark schemas interop interop-lerobot fuzz clean
 
 help: ## say what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(STAMP): pyproject.toml scripts/check_system.py
 	$(PYTHON) scripts/check_system.py
@@ -47,6 +47,9 @@ benchmark: $(STAMP) ## measure every claim of speed again (an hour)
 
 interop: $(STAMP) ## read a generated file with robomimic itself, in an environment of its own
 	scripts/interop.sh
+
+interop-lerobot: $(STAMP) ## read what we write with LeRobot itself, in an environment of its own
+	scripts/interop_lerobot.sh
 
 fuzz: $(STAMP) ## damage files of every format 2,000 times: only errors of ours may come out
 	$(BIN)/python tests/fuzz/fuzz.py $(ARGS)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -56,13 +57,31 @@ class Stored:
         """Rows of `rest` of episodes `first` to `last` and, on request, of the file itself."""
         if "rest.parquet" not in self.files:
             return
-        for batch in self.batches("rest.parquet", REST, within=(first, last)):
+        for batch in self._rest_groups(first, last):
             index = batch.column("episode_index")
             numbers = index.fill_null(-1).to_numpy(zero_copy_only=False)
             keep = (numbers >= first) & (numbers <= last) & index.is_valid().to_numpy(zero_copy_only=False)
             keep |= index.is_null().to_numpy(zero_copy_only=False) & with_file
             if keep.any():
                 yield batch.filter(pa.array(keep))
+
+    def _rest_groups(self, first: int, last: int) -> Iterator[pa.RecordBatch]:
+        """The row groups of `rest` that may have rows of some episodes, or of the file itself."""
+        start = 0
+        for rows, low, high in self._rest_bounds:
+            if low < 0 or (low <= last and high >= first):
+                yield from self.batches("rest.parquet", REST, rows=(start, start + rows))
+            start += rows
+
+    @cached_property
+    def _rest_bounds(self) -> list[tuple[int, int, int]]:
+        """(rows, lowest episode, highest episode) of each row group of `rest`; -1 for the file itself.
+
+        Statistics would say so too, but damaged ones make pyarrow end the process.
+        """
+        index = self.batches("rest.parquet", REST, ["episode_index"])
+        numbers = (batch.column(0).fill_null(-1).to_numpy(zero_copy_only=False) for batch in index)
+        return [(len(found), int(found.min()), int(found.max())) for found in numbers]
 
     def kept(self) -> list[str]:
         """Columns of `steps` that are kept aside whole."""
@@ -84,14 +103,13 @@ class Stored:
         schema: pa.Schema,
         columns: Sequence[str] | None = None,
         rows: tuple[int, int] | None = None,
-        within: tuple[int, int] | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """Rows of a file: some columns, some rows, or the row groups that may hold some episodes."""
+        """Rows of a file, a batch or more a row group: some columns, some rows."""
         try:
             with self.shelf.open(name) as data:
                 file = pq.ParquetFile(data)
                 check(file.schema_arrow.empty_table(), schema, f"{self.where}: {name}")
-                yield from _read(file, list(columns or schema.names), rows, within)
+                yield from _read(file, list(columns or schema.names), rows)
         except TrajloomError:
             raise
         except UNREADABLE as error:
@@ -103,26 +121,17 @@ class Stored:
         return {name.removeprefix("models/").removesuffix(".xml"): name for name in names}
 
 
-def _read(
-    file: pq.ParquetFile, columns: list[str], rows: tuple[int, int] | None, within: tuple[int, int] | None
-) -> Iterator[pa.RecordBatch]:
+def _read(file: pq.ParquetFile, columns: list[str], rows: tuple[int, int] | None) -> Iterator[pa.RecordBatch]:
     first = 0
     for number in range(file.num_row_groups):
         count = file.metadata.row_group(number).num_rows
         start, stop = (0, count) if rows is None else (max(rows[0] - first, 0), min(rows[1] - first, count))
         first += count
-        if start >= stop or (within and not _may_hold(file, number, within)):
+        if start >= stop:
             continue
-        table = file.read_row_group(number, columns=columns).select(columns)
+        table = file.read_row_group(number, columns=columns).select(columns).combine_chunks()
+        table.validate(full=True)
         yield from table.slice(start, stop - start).to_batches()
-
-
-def _may_hold(file: pq.ParquetFile, number: int, within: tuple[int, int]) -> bool:
-    """Whether a row group of `rest` may have rows of some episodes, or of the file itself."""
-    found = file.metadata.row_group(number).column(0).statistics
-    if found is None or not found.has_min_max or found.null_count:
-        return True
-    return found.min <= within[1] and found.max >= within[0]
 
 
 def load(shelf: Shelf, where: str) -> Stored | None:

@@ -148,7 +148,8 @@ def chunks_of(shape: tuple[int, ...], dtype: np.dtype) -> tuple[int, ...]:
         return ()
     row = max(1, math.prod(shape[1:]) * dtype.itemsize)
     most = IMAGE_CHUNK_BYTES if len(shape) >= 3 and dtype == np.uint8 else CHUNK_BYTES
-    return (max(1, min(most // row, max(shape[0], 1))), *(max(n, 1) for n in shape[1:]))
+    sizes = [max(n, 1) for n in shape]
+    return (max(1, min(most // row, sizes[0])), *sizes[1:])
 
 
 @dataclass

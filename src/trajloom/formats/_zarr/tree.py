@@ -184,7 +184,7 @@ def _check_link(folder: Folder, path: str, where: str) -> None:
 
 def _document(folder: Folder, path: str, name: str, where: str) -> Any:
     place = folder.at(*_steps(path), name)
-    if folder.fs.size(place) > MAX_DOCUMENT:
+    if (folder.fs.size(place) or 0) > MAX_DOCUMENT:
         raise HostileFileError(f"{where}: {path}/{name} is larger than any metadata")
     try:
         found = json.loads(folder.fs.cat_file(place))

@@ -14,6 +14,8 @@ import pyarrow as pa
 
 from trajloom.findings import Finding
 from trajloom.formats import Part, Source
+from trajloom.formats._place import local_file
+from trajloom.formats.hdf5.dialect import ROBOMIMIC
 from trajloom.formats.hdf5.source import scan
 from trajloom.formats.hdf5.values import Typed, spell, value_of
 from trajloom.schema import Header
@@ -24,7 +26,7 @@ REPAIRED = re.compile(r"`total` says |`num_samples` is wrong |mask/.* lists \d+ 
 
 def findings(path: str) -> Iterator[Finding]:
     """What lacks for robomimic's loader, and names that a filter key lists twice; reads metadata alone."""
-    found = scan(path)
+    found = scan(local_file(path), ROBOMIMIC)
     if found.frame.kind == "robomimic" and found.names:
         lacking = [name for name, said in zip(found.names, found.num_samples, strict=True) if said is None]
         if lacking:

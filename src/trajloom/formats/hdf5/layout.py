@@ -124,8 +124,9 @@ def control_hz_of(env_args: Mapping[str, Any] | None) -> float | None:
     if isinstance(sim, Mapping) and hz is None:
         dt, decimation = sim.get("dt"), sim.get("decimation")
         # rounded: 1 / (0.01 * 2) is to be 50, not 49.99...
-        hz = round(1 / (dt * decimation), 9) if _is_positive(dt) and _is_positive(decimation) else None
-    return float(hz) if _is_positive(hz) else None
+        known = _is_positive(dt) and _is_positive(decimation)
+        hz = round(1 / (float(str(dt)) * float(str(decimation))), 9) if known else None
+    return float(str(hz)) if _is_positive(hz) else None
 
 
 def _is_positive(value: Any) -> bool:
