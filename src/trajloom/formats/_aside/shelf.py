@@ -37,4 +37,7 @@ class FolderShelf:
 
     def open(self, name: str) -> Any:
         folder = Folder(self.url)
-        return folder.fs.open(folder.at(FOLDER, name), "rb")
+        file: Any = folder.fs.open(folder.at(FOLDER, name), "rb")
+        # an archive's files close with the last reference to its file system
+        file.folder = folder
+        return file

@@ -1,38 +1,91 @@
-"""What is kept aside, as arrays of bytes in a root group."""
+"""What is kept aside in a Zarr hierarchy: files as arrays of bytes in the group `trajloom`."""
 
-import tempfile
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from trajloom.formats._aside import FOLDER
-from trajloom.formats._zarr.container import Arrays
+import numpy as np
 
-PIECE = 8 << 20
-IN_MEMORY = 64 << 20
+from trajloom.errors import DamagedFileError
+from trajloom.formats._aside import FOLDER
+from trajloom.formats._zarr.arrays import put_node, reader, writer
+from trajloom.formats._zarr.nodes import Node, read_node
+from trajloom.formats._zarr.settings import WriteOptions
+from trajloom.formats._zarr.tree import open_tree
+
+READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class ZarrShelf:
-    """The group `trajloom` of a hierarchy; each file is an array of bytes."""
+    """Files kept aside in a hierarchy. Implements `_aside.Shelf`."""
 
-    arrays: Arrays
+    url: str
+
+    @cached_property
+    def _tree(self) -> Any:
+        return open_tree(self.url)
 
     def names(self) -> Sequence[str]:
-        lead = f"{FOLDER}/"
-        return [path.removeprefix(lead) for path in self.arrays.nodes if path.startswith(lead)]
+        found = self._tree.names(FOLDER)
+        folders = [name for name, is_folder in found.items() if is_folder]
+        models = [f"models/{name}" for name, is_folder in self._tree.names(f"{FOLDER}/models").items() if is_folder]
+        return sorted([name for name in folders if name != "models"] + models)
 
     def open(self, name: str) -> Any:
-        path = f"{FOLDER}/{name}"
-        node = self.arrays.nodes[path]
-        if node.column_type != "uint8" or len(node.shape) != 1:
-            raise ValueError(f"{path} is no array of bytes")
-        file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - the caller closes it
-        try:
-            for start in range(0, node.shape[0], PIECE):
-                file.write(self.arrays.read(path, start, min(start + PIECE, node.shape[0])).tobytes())
-        except BaseException:
-            file.close()
-            raise
-        file.seek(0)
-        return file
+        node = read_node(self._tree, f"{FOLDER}/{name}")
+        if node is None or not node.is_array or len(node.shape) != 1 or node.column_type != "uint8":
+            raise DamagedFileError(f"{self.url}: {FOLDER}/{name} is no array of bytes")
+        return io.BufferedReader(_Bytes(self._tree, node), READ_BYTES)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"url": self.url}
+
+
+class _Bytes(io.RawIOBase):
+    """An array of bytes as a file."""
+
+    def __init__(self, tree: Any, node: Node):
+        self._size, self._at = node.shape[0], 0
+        self._reader = reader(tree, node)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        stop = min(self._at + len(buffer), self._size)
+        if stop <= self._at:
+            return 0
+        data = self._reader.rows(self._at, stop).tobytes()
+        buffer[: len(data)] = data
+        self._at = stop
+        return len(data)
+
+
+def put_aside(root: Path, folder: Path, options: WriteOptions) -> None:
+    """Write files of a folder as arrays of bytes into the group `trajloom`."""
+    put_node(root, options.group(FOLDER))
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = file.relative_to(folder).as_posix()
+        if "/" in name:
+            put_node(root, options.group(f"{FOLDER}/{name.rpartition('/')[0]}"))
+        node = options.array(f"{FOLDER}/{name}", "uint8", (file.stat().st_size,))
+        rows = writer(root, node)
+        with file.open("rb") as data:
+            while piece := data.read(READ_BYTES):
+                rows.write(np.frombuffer(piece, np.uint8))
+        rows.close()

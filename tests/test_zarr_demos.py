@@ -1,0 +1,158 @@
+"""Demonstrations one a group in Zarr, as Isaac Lab writes them."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import any_dataset
+import in_memory
+from any_dataset import assert_same
+from trajloom import formats, store
+from trajloom.errors import DamagedFileError, TrajloomError, TrajloomWarning
+from trajloom.formats import hdf5, zarr_demos
+from trajloom.tables import Rest
+
+WAYS = [(version, suffix) for version in (2, 3) for suffix in (".zarr", ".zarr.zip")]
+
+
+def options(version: int) -> zarr_demos.WriteOptions:
+    return zarr_demos.WriteOptions(zarr_version=version)
+
+
+@settings(max_examples=15, deadline=None)
+@given(source=any_dataset.datasets(), way=st.sampled_from(WAYS))
+def test_any_dataset_comes_back(source, way, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("zarr")
+    path = str(folder / f"out{way[1]}")
+    zarr_demos.write(source, path, options=options(way[0]))
+    assert_same(zarr_demos.read(path), source)
+    shutil.rmtree(folder)
+
+
+def test_a_generated_dataset_comes_back(tmp_path):
+    source = in_memory.generated([1, 4, 7, 8, 12], 14, rest_rows=[Rest("b", "<f8", (), bytes(8), 7)])
+    zarr_demos.write(source, str(tmp_path / "out.zarr"))
+    assert_same(zarr_demos.read(tmp_path / "out.zarr"), source)
+
+
+def test_a_real_hdf5_file_comes_back_equal(tmp_path):
+    original = Path(__file__).parents[1] / "examples" / "data" / "robomimic_lift_ph10_lowdim.hdf5"
+    zarr_demos.write(hdf5.read(original), tmp_path / "out.zarr")
+    hdf5.write(zarr_demos.read(tmp_path / "out.zarr"), tmp_path / "again.hdf5")
+    assert hdf5.equal(original, tmp_path / "again.hdf5") == []
+
+
+@pytest.mark.parametrize("name", ["zarr_demos", "zarr"])
+def test_the_statistics_of_the_field_run_on_it(name, tmp_path, capsys):
+    source = in_memory.source((3, 1, 4, 2))
+    members = [replace(m, row={**m.row, "success": m.row["episode_index"] != 2}) for m in source.members]
+    formats.write(name, replace(source, members=members), str(tmp_path / "dataset.zarr"))
+    data = zarr.open(str(tmp_path / "dataset.zarr"), mode="r")
+    print(f"Total demos: {len(data['data'])}")
+    print(f"Success rate: {data.attrs['success_rate']}")
+    said = capsys.readouterr().out
+    assert "Success rate: 0.75" in said
+    assert name == "zarr" or "Total demos: 4" in said
+    unknown = [replace(m, row={**m.row, "success": None}) for m in source.members]
+    formats.write(name, replace(source, members=unknown), str(tmp_path / "unknown.zarr"))
+    assert zarr.open(str(tmp_path / "unknown.zarr"), mode="r").attrs["success_rate"] is None
+
+
+def isaac_lab(path: Path, version: int) -> None:
+    """12 demonstrations of 1 to 12 steps, the last without a column that the others have, and with one of its own."""
+    root = zarr.open_group(str(path), mode="w", zarr_format=version)
+    rng = np.random.default_rng(0)
+    data = root.create_group("data")
+    data.attrs.update(total=78, env_args=json.dumps({"env_name": "Isaac-Lift", "type": 2}))
+    for i in range(12):
+        demo, length = data.create_group(f"demo_{i}"), i + 1
+        demo.attrs.update(num_samples=length, seed=i, success=i % 3 > 0, note={"i": i})
+        arrays = {
+            "actions": rng.normal(size=(length, 7)).astype("f4"),
+            "obs/eef_pos": rng.normal(size=(length, 3)),
+            "initial_state/robot/root_pose": rng.normal(size=(1, 7)),
+            "odd": np.arange(i % 5 + 20),
+        }
+        if i == 11:
+            arrays["own"] = arrays.pop("obs/eef_pos")[:, 0]
+            demo.create_group("nothing")
+        for name, values in arrays.items():
+            demo.create_array(
+                name, data=values, chunks=(min(4, len(values)) if i == 5 else len(values), *values.shape[1:])
+            )
+    root.create_array("loose", data=np.arange(3))
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.filterwarnings("ignore:.*no regular column:trajloom.errors.TrajloomWarning")
+def test_what_isaac_lab_wrote_is_read_and_written_as_it_was(version, tmp_path):
+    path, again = tmp_path / "a.zarr", tmp_path / "b.zarr"
+    isaac_lab(path, version)
+    assert formats.find(str(path)).NAME == "zarr_demos"
+    source = zarr_demos.read(path)
+    assert source.lengths.tolist() == list(range(1, 13))
+    assert [(c.name, c.nullable) for c in source.header.steps] == [
+        ("actions", False),
+        ("obs/eef_pos", True),
+        ("own", True),
+    ]
+    assert [c.name for c in source.header.episodes] == ["initial_state/robot/root_pose"]
+    assert source.parts()[0].episodes().column("seed").to_pylist() == list(range(12))
+    store.write(source, str(tmp_path / "store"))
+    zarr_demos.write(store.open_store(str(tmp_path / "store")), again)
+    assert zarr_demos.equal(path, again) == []
+    assert not (again / "trajloom").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*no regular column:trajloom.errors.TrajloomWarning")
+def test_it_is_written_also_after_episodes_were_dropped(tmp_path):
+    isaac_lab(tmp_path / "a.zarr", 2)
+    source = zarr_demos.read(tmp_path / "a.zarr")
+    fewer = replace(
+        source, lengths=source.lengths[:6], own={k: v[:6] for k, v in source.own.items()},
+        absent={k: v[:6] for k, v in source.absent.items()},
+    )  # fmt: skip
+    zarr_demos.write(fewer, tmp_path / "b.zarr")
+    root = zarr.open_group(str(tmp_path / "b.zarr"), mode="r")
+    assert (len(root["data"]), root["data"].attrs["total"]) == (6, 21)
+    assert np.array_equal(root["data/demo_5/actions"][:], zarr.open(str(tmp_path / "a.zarr"))["data/demo_5/actions"][:])
+    assert_same(zarr_demos.read(tmp_path / "b.zarr"), fewer)
+
+
+def test_demonstrations_with_damaged_metadata_can_be_left_out(tmp_path):
+    zarr_demos.write(in_memory.source((2, 3, 1)), tmp_path / "a.zarr")
+    shutil.rmtree(tmp_path / "a.zarr" / "trajloom")
+    (tmp_path / "a.zarr" / "data" / "demo_1" / "actions" / ".zarray").write_text("{}")
+    with pytest.raises(DamagedFileError, match=r"data/demo_1/actions/.zarray is no metadata of Zarr 2"):
+        zarr_demos.read(tmp_path / "a.zarr")
+    with pytest.warns(TrajloomWarning, match="demo_1 is left out"):
+        source = zarr_demos.read(tmp_path / "a.zarr", on_error="skip")
+    assert source.lengths.tolist() == [2, 1]
+
+
+@pytest.mark.filterwarnings("ignore::trajloom.errors.TrajloomWarning")
+def test_whatever_is_changed_in_a_file_only_errors_of_ours_come_out(tmp_path):
+    path, rng = tmp_path / "a.zarr", np.random.default_rng(0)
+    zarr_demos.write(in_memory.source((2, 1)), path)
+    files = sorted(p for p in path.rglob("*") if p.is_file() and p.stat().st_size)
+    for _ in range(100):
+        file = files[rng.integers(len(files))]
+        content = file.read_bytes()
+        changed = np.frombuffer(content, np.uint8).copy()
+        changed[rng.integers(len(changed), size=rng.integers(1, 9))] = rng.integers(256)
+        file.write_bytes(changed.tobytes()[: len(changed) // int(rng.choice([1, 1, 2]))])
+        try:
+            for part in zarr_demos.read(path).parts():
+                list(part.steps())
+                part.episodes()
+        except TrajloomError:
+            pass
+        finally:
+            file.write_bytes(content)
