@@ -24,7 +24,7 @@ SUFFIXES = ()
 
 
 def sniff(path: str) -> bool:
-    """Whether a path is an HDF5 file of demonstrations without any attributes, as DataAug Platform writes them."""
+    """Whether we wrote an HDF5 file in this layout; those of others are found as `hdf5`."""
     return is_layout(path, DATAAUG, looks)
 
 
