@@ -44,7 +44,7 @@ def columns(path: Path) -> dict[str, Any]:
 
 def test_a_file_is_found_to_be_what_it_is(layout, made, tmp_path):
     # without metadata there is nothing to tell DataAug Platform's files by
-    assert formats.find(str(made)).NAME == ("hdf5" if layout == "dataaug" else layout)
+    assert ("hdf5" if layout == "dataaug" else layout) == formats.find(str(made)).NAME
     hdf5.write(in_memory.source(), tmp_path / "robomimic.hdf5")
     assert formats.find(str(tmp_path / "robomimic.hdf5")).NAME == "hdf5"
 
