@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from trajloom import mjcf, osc
 from trajloom.edit.stream import along, by_episode
-from trajloom.edit.view import View
+from trajloom.edit.view import PartView, View
 from trajloom.errors import LayoutError, SettingsError, SourceError, UnknownNameError
 from trajloom.formats import Part, Source
 from trajloom.osc import RecordedController
@@ -223,25 +223,10 @@ class Frames:
 
 
 @dataclass(frozen=True)
-class ConvertedPart:
+class ConvertedPart(PartView):
     """A part of the source with other actions. Implements `formats.Part`."""
 
-    part: Part
     by: Conversion
-
-    @property
-    def num_episodes(self) -> int:
-        return self.part.num_episodes
-
-    @property
-    def num_steps(self) -> int:
-        return self.part.num_steps
-
-    def attempts(self) -> pa.Table:
-        return self.part.attempts()
-
-    def rest(self) -> Iterator[pa.RecordBatch]:
-        return self.part.rest()
 
     def episodes(self) -> pa.Table:
         """With the number of clipped steps among their attributes."""

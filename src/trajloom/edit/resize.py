@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from trajloom.edit.images import image_of
-from trajloom.edit.view import View
+from trajloom.edit.view import PartView, View
 from trajloom.errors import MissingExtraError, SettingsError, UnknownNameError
 from trajloom.formats import Part, Source
 from trajloom.schema import Column, Header, path_of
@@ -184,28 +184,10 @@ class Resizing:
 
 
 @dataclass(frozen=True)
-class ResizedPart:
+class ResizedPart(PartView):
     """A part of the source with other images. Implements `formats.Part`."""
 
-    part: Part
     by: Resizing
-
-    @property
-    def num_episodes(self) -> int:
-        return self.part.num_episodes
-
-    @property
-    def num_steps(self) -> int:
-        return self.part.num_steps
-
-    def episodes(self) -> pa.Table:
-        return self.part.episodes()
-
-    def attempts(self) -> pa.Table:
-        return self.part.attempts()
-
-    def rest(self) -> Iterator[pa.RecordBatch]:
-        return self.part.rest()
 
     def steps(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         schema = self.by.header.steps_schema

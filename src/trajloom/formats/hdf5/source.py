@@ -371,12 +371,13 @@ def read_source(path: str, on_error: OnError, part_bytes: int, dialect: Dialect)
         ranked = Hdf5Source(path, local, replace(found, indices=np.arange(len(found.names))), part_bytes)
         source = _aside.restored(ranked, shelf, path)
         if source is not ranked:
+            # notes of earlier files and edits came with the header: they were said when they were made
             return _warned(source, path, [] if found.names else [EMPTY])
-    return _warned(Hdf5Source(path, local, found, part_bytes, more), path)
+    native = Hdf5Source(path, local, found, part_bytes, more)
+    return _warned(native, path, native.header.warnings)
 
 
-def _warned(source: Source, path: str, more: Sequence[str] = ()) -> Source:
-    said_of = [*more, *source.header.warnings]
+def _warned(source: Source, path: str, said_of: Sequence[str]) -> Source:
     if said_of:
         said = "; ".join(said_of[:10])
         many = len(said_of) - 10
