@@ -48,12 +48,12 @@ def decide(where: str, demos: Sequence["Demo"], marker: Mapping[str, Any], oddit
     """
     from trajloom.formats.zarr_demos.scan import lengths_of
 
-    to = Decision(lengths_of(where, list(demos)))
+    marked = {table: _marked(marker.get(table)) for table in ("steps", "episodes")}
+    to = Decision(lengths_of(where, list(demos), lambda p: p.startswith(PER_EPISODE) or p in marked["episodes"]))
     found: dict[str, dict[int, Node]] = defaultdict(dict)
     for i, demo in enumerate(demos):
         for path, node in demo.arrays.items():
             found[path][i] = node
-    marked = {table: _marked(marker.get(table)) for table in ("steps", "episodes")}
     for path in sorted({*found, *marked["steps"], *marked["episodes"]}):
         _place(path, found[path], marked, found, to, oddities)
     return to

@@ -66,6 +66,9 @@ def plan(header: Header, options: WriteOptions) -> Plan:
         known[path] = Node(path, about["meta"], {} if about["attrs"] else None)
     renamed, used = layout.get("renamed", {}), list[str]()
     steps = {column.name: renamed.get(column.name, path_of(column.name)) for column in header.steps}
+    if any(path == "actions" and header.column(name).nullable for name, path in steps.items()):
+        # where no episode has `actions`, the reader would take `action` for them
+        steps = {name: path for name, path in steps.items() if path != "action"}
     steps = fitting(header.steps, steps, used)
     episodes = {c.name: path_of(c.name) for c in header.episodes if c.shape and c.nbytes <= MAX_EPISODE_BYTES}
     episodes = fitting(header.episodes, episodes, used)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -160,14 +160,17 @@ def _attrs(demo: Demo, popped: list[str], room: dict[str, Any]) -> str:
     return json.dumps({**attrs, **({ROOM: room} if room else {})})
 
 
-def lengths_of(where: str, demos: list[Demo]) -> Array:
-    """Steps of each demonstration: rows of its actions, else of its states, else what it says, else the commonest."""
+def lengths_of(where: str, demos: list[Demo], once: Callable[[str], bool]) -> Array:
+    """Steps of each demonstration: rows of its actions, else of its states, else what it says, else the commonest.
+
+    Arrays at paths of which `once` says that they are one a demonstration say nothing of how long it is.
+    """
     lengths = np.zeros(len(demos), dtype=np.int64)
     for i, demo in enumerate(demos):
-        arrays = {path: node.shape[0] for path, node in demo.arrays.items() if node.shape}
+        arrays = {path: node.shape[0] for path, node in demo.arrays.items() if node.shape and not once(path)}
         leader = next((arrays[name] for name in ("actions", "action", "states") if name in arrays), None)
         said = demo.attrs.get("num_samples")
-        if leader is None and type(said) is int and said in arrays.values():
+        if leader is None and type(said) is int and said in (arrays.values() or [said]) and said >= 0:
             leader = said
         if leader is None and arrays:
             leader = Counter(arrays.values()).most_common(1)[0][0]
