@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from trajloom.formats import _feature_paths
+
 _PREFIXES = {
     "steps/observation/": "obs/",
     "observations/": "obs/",
@@ -27,20 +29,12 @@ _FILE = re.compile(r"(?P<stem>.+?)(-(?P<split>[^-]+))?\.tfrecord(-(?P<shard>\d+)
 
 def path_of_name(name: str) -> str:
     """The path of a feature in a robomimic demonstration: `steps/observation/x` is `obs/x`."""
-    if name in _WHOLE:
-        return _WHOLE[name]
-    prefix = next((p for p in _PREFIXES if name.startswith(p)), None)
-    return name if prefix is None else _PREFIXES[prefix] + name.removeprefix(prefix)
+    return _feature_paths.path_of_name(name, _WHOLE, _PREFIXES)
 
 
 def paths_of(names: Iterable[str]) -> dict[str, str]:
     """Name -> path; where two would be one, or one lie inside another, the later keeps its own name."""
-    paths: dict[str, str] = {}
-    for name in names:
-        path = path_of_name(name)
-        clash = any(p == path or p.startswith(f"{path}/") or path.startswith(f"{p}/") for p in paths.values())
-        paths[name] = name if clash else path
-    return paths
+    return _feature_paths.paths_of(names, _WHOLE, _PREFIXES)
 
 
 def file_parts(name: str) -> tuple[str, str | None, int, int] | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from trajloom.errors import DamagedFileError, HostileFileError
+from trajloom.formats import _feature_paths
 from trajloom.schema import ELEMENT_TYPES
 
 MAX_VALUE_BYTES = 1 << 28
@@ -62,19 +63,9 @@ def feature_of(index: int, metadata: Mapping[str, str], video: bool, where: str)
     return Feature(index, name, found["dtype"], shape, video, codec)
 
 
-def path_of_name(name: str) -> str:
-    """The path of a feature in a robomimic demonstration: `observation/x` is `obs/x`, `action` is `actions`."""
-    if name in _WHOLE:
-        return _WHOLE[name]
-    prefix = next((p for p in _PREFIXES if name.startswith(p)), None)
-    return name if prefix is None else _PREFIXES[prefix] + name.removeprefix(prefix)
-
-
 def paths_of(names: Iterable[str]) -> dict[str, str]:
-    """Name -> path; where two would be one, or one lie inside another, the later keeps its own name."""
-    paths: dict[str, str] = {}
-    for name in names:
-        path = path_of_name(name)
-        clash = any(p == path or p.startswith(f"{path}/") or path.startswith(f"{p}/") for p in paths.values())
-        paths[name] = name if clash else path
-    return paths
+    """Name -> path in a robomimic demonstration: `observation/x` is `obs/x`, `action` is `actions`.
+
+    Where two would be one, or one lie inside another, the later keeps its own name.
+    """
+    return _feature_paths.paths_of(names, _WHOLE, _PREFIXES)
