@@ -13,6 +13,7 @@ from trajloom.tables import (
     Rest,
     columns_of,
     episodes_table,
+    filled,
     nest,
     rest_batch,
     rest_rows,
@@ -182,3 +183,15 @@ def test_episodes_hold_arrays_beside_our_own_columns():
 )
 def test_rest_comes_back(rows):
     assert rest_rows(rest_batch(rows)) == rows
+
+
+FILLS = [("float32", True, np.nan), ("float32", False, 0), ("int64", True, 0)]
+
+
+@pytest.mark.parametrize(("dtype", "nan", "empty"), FILLS)
+def test_nulls_are_filled(dtype, nan, empty):
+    column = Column(name="obs/x", dtype=dtype, shape=(2,), nullable=True)
+    values = to_arrow(np.arange(6, dtype=dtype).reshape(3, 2), column).take(pa.array([2, None, 0]))
+    wanted = np.array([[4, 5], [empty, empty], [0, 1]]).astype(dtype)
+    np.testing.assert_array_equal(filled(values, column, nan=nan), wanted)
+    np.testing.assert_array_equal(filled(values.drop_null(), column), wanted[[0, 2]])

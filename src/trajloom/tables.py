@@ -65,6 +65,24 @@ def to_numpy(values: pa.Array | pa.ChunkedArray, column: Column) -> Array:
     return flat.to_numpy(zero_copy_only=False).astype(dtype, copy=False).reshape(shape)
 
 
+def filled(values: pa.Array, column: Column, *, nan: bool = True) -> Array:
+    """An array (T, *column.shape) from a column of Arrow; where it is null stands NaN, or 0 where there is none.
+
+    Args:
+        values: The column.
+        column: Says element type and shape.
+        nan: Whether floats are NaN there; else they are 0 too.
+    """
+    if not values.null_count:
+        return to_numpy(values, column)
+    present = values.is_valid().to_numpy(zero_copy_only=False)
+    dtype = np.dtype(column.dtype)
+    out = np.full((len(values), *column.shape), np.nan if nan and dtype.kind == "f" else 0, dtype)
+    if present.any():
+        out[present] = to_numpy(values.drop_null(), column)
+    return out
+
+
 def steps_batch(
     header: Header,
     episode_index: int,

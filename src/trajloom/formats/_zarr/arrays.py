@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from trajloom.errors import HostileFileError, MissingExtraError
 from trajloom.formats._zarr.nodes import Node
 from trajloom.formats._zarr.tree import Tree
-from trajloom.schema import Column
-from trajloom.tables import Array, Rest, to_numpy
+from trajloom.tables import Array, Rest
 
 if TYPE_CHECKING:
     from trajloom.formats._zarr import library
@@ -39,18 +37,6 @@ def writer(root: Path, node: Node, block_bytes: int = 4 << 20) -> "library.Array
     """What writes an array's rows in order, about `block_bytes` in one go on all of Zarr's threads."""
     put_node(root, node)
     return _library().ArrayWriter(root, node, block_bytes)
-
-
-def filled(values: pa.Array, column: Column) -> Array:
-    """Rows of a column as an array, with NaN, or 0 where there is none, in place of nulls."""
-    if not values.null_count:
-        return to_numpy(values, column)
-    present = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
-    dtype = np.dtype(column.dtype)
-    out = np.full((len(values), *column.shape), np.nan if dtype.kind == "f" else 0, dtype)
-    if len(present):
-        out[present] = to_numpy(values.take(pa.array(present)), column)
-    return out
 
 
 def whole(tree: Tree, node: Node) -> Array:

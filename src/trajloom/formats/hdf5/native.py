@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from trajloom.formats.hdf5.columns import LINEAGE_FOLDER
 from trajloom.formats.hdf5.dialect import Dialect
@@ -12,7 +11,7 @@ from trajloom.formats.hdf5.layout import MARK
 from trajloom.formats.hdf5.scan import portable
 from trajloom.formats.hdf5.told import MAX_ROW_BYTES, Known, Told
 from trajloom.schema import LINEAGE, Column, Header, path_of
-from trajloom.tables import Array, Rest, to_numpy
+from trajloom.tables import Rest
 
 FAMILY = frozenset({"hdf5", "isaaclab", "simscaleai", "dataaug"})
 """Formats whose `rest` and attributes are spelled as HDF5 has them."""
@@ -119,16 +118,6 @@ def _claims(path: str, paths: Paths, taken: set[str]) -> bool:
 def is_exact(header: Header, dialect: Dialect) -> bool:
     """Whether a dataset came from a file of the layout."""
     return header.layout.get("format") == dialect.name
-
-
-def filled(values: pa.Array, column: Column) -> Array:
-    """Values as an array, zero where they are null."""
-    if not values.null_count:
-        return to_numpy(values, column)
-    present = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
-    found = np.zeros((len(values), *column.shape), dtype=column.dtype)
-    found[present] = to_numpy(values.take(pa.array(present)), column)
-    return found
 
 
 def is_spelled_as_hdf5(header: Header) -> bool:

@@ -20,14 +20,14 @@ from trajloom.formats.hdf5.dialect import Dialect
 from trajloom.formats.hdf5.export import write_group
 from trajloom.formats.hdf5.frame import demo_attrs, interface_attrs, kept_attrs, mask_content
 from trajloom.formats.hdf5.models import NamedModels
-from trajloom.formats.hdf5.native import Native, RestPaths, filled, is_exact, is_spelled_as_hdf5
+from trajloom.formats.hdf5.native import Native, RestPaths, is_exact, is_spelled_as_hdf5
 from trajloom.formats.hdf5.part import ROOM
 from trajloom.formats.hdf5.scan import raw, unportable
 from trajloom.formats.hdf5.shelf import put_files
 from trajloom.formats.hdf5.storage import is_lossy, lossless
 from trajloom.formats.hdf5.values import ElementType, type_named, write_bytes
 from trajloom.schema import ATTEMPTS, LINEAGE, Column, Header, path_of
-from trajloom.tables import Array, rest_rows, to_numpy
+from trajloom.tables import Array, filled, rest_rows, to_numpy
 
 OWN = ["episode_index", "name", "length", "success", "seed", "task", "splits", "model", "attrs"]
 
@@ -249,7 +249,7 @@ class Writer:
                 for demo, a, b in spans:
                     piece = values.slice(a, b - a)
                     if piece.null_count < len(piece):
-                        write_frames(demo, target, filled(piece, target.column))
+                        write_frames(demo, target, filled(piece, target.column, nan=False))
         if self.chosen_sources:
             self.chosen_sources.take(batch, spans)
         for demo, a, b in spans:

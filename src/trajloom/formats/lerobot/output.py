@@ -128,7 +128,9 @@ class Output:
         rows = batch.slice(start, stop - start)
         arrays: dict[str, pa.Array] = {}
         for native in self.columns:
-            values, present = filled(rows.column(native.source), native.column)
+            found = rows.column(native.source)
+            values = tables.filled(found, native.column)
+            present = found.is_valid().to_numpy(zero_copy_only=False) if found.null_count else None
             cuts = [(current, a - start, b - start) for current, a, b in pieces]
             self._count(native, values, present, cuts)
             if native.kind == "video":
@@ -335,18 +337,6 @@ def aside_of(header: Header, columns: Sequence[Native], draft: Path) -> _aside.A
     return _aside.AsideWriter(
         "lerobot", header, draft / _aside.FOLDER, held, copies=frozenset({"task_index"}) - set(held.values())
     )
-
-
-def filled(values: pa.Array, column: Column) -> tuple[Array, Array | None]:
-    """Values as an array, and which rows have one; None where all do. NaN, else 0, stands where there is none."""
-    if not values.null_count:
-        return tables.to_numpy(values, column), None
-    present = values.is_valid().to_numpy(zero_copy_only=False)
-    dtype = np.dtype(column.dtype)
-    out = np.full((len(values), *column.shape), np.nan if dtype.kind == "f" else 0, dtype=dtype)
-    if present.any():
-        out[present] = tables.to_numpy(values.drop_null(), column)
-    return out, present
 
 
 def as_parquet(values: Array, native: Native) -> pa.Array:

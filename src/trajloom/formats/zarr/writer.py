@@ -12,7 +12,7 @@ import numpy as np
 from trajloom.errors import SchemaError
 from trajloom.formats import Part, Progress, Source
 from trajloom.formats._aside import AsideWriter
-from trajloom.formats._zarr.arrays import filled, put_array, put_node, put_rest, writer
+from trajloom.formats._zarr.arrays import put_array, put_node, put_rest, writer
 from trajloom.formats._zarr.attrs import env_args_of, plain
 from trajloom.formats._zarr.facts import Facts, is_held, one_chunk
 from trajloom.formats._zarr.output import appearing, consolidate
@@ -22,7 +22,7 @@ from trajloom.formats.zarr.plan import Plan, plan, with_attrs
 from trajloom.formats.zarr.scan import ENDS
 from trajloom.formats.zarr.source import read_buffer
 from trajloom.schema import Header
-from trajloom.tables import rest_rows
+from trajloom.tables import filled, rest_rows
 
 BUFFER_BYTES = 64 << 20
 """Rows that wait for a whole file, of all columns together."""

@@ -16,7 +16,7 @@ from trajloom.errors import SchemaError
 from trajloom.formats import Part, Progress, Source
 from trajloom.formats._aside import FOLDER, AsideWriter
 from trajloom.formats._columnar import ColumnarSource
-from trajloom.formats._zarr.arrays import filled, put_array, put_node, put_rest, writer
+from trajloom.formats._zarr.arrays import put_array, put_node, put_rest, writer
 from trajloom.formats._zarr.attrs import env_args_of, plain
 from trajloom.formats._zarr.facts import Facts, is_held, one_chunk
 from trajloom.formats._zarr.nodes import Json, Node
@@ -27,7 +27,7 @@ from trajloom.formats.zarr_demos.metadata import ROOM
 from trajloom.formats.zarr_demos.plan import Plan, demo_names, plan
 from trajloom.formats.zarr_demos.source import read_demos
 from trajloom.schema import Column, Header
-from trajloom.tables import Rest, rest_rows
+from trajloom.tables import Rest, filled, rest_rows
 
 BLOCK_BYTES = 2 << 20
 
