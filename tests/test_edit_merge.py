@@ -189,8 +189,10 @@ def test_each_source_says_which_episodes_came_from_it():
             in_memory.generated([1, 3], 6), other(sources=({"id": "b"}, {"id": "c"}), env_args=None)
         ])  # fmt: skip
     assert merged.header.sources == (
-        {"id": "a.hdf5", "episodes": [0, 4]}, {"id": "b", "episodes": [6, 8]}, {"id": "c", "episodes": [6, 8]},
-    )  # fmt: skip
+        {"id": "a.hdf5", "episode_range": [0, 4]},
+        {"id": "b", "episode_range": [6, 8]},
+        {"id": "c", "episode_range": [6, 8]},
+    )
 
 
 def test_models_are_those_of_all():
@@ -293,3 +295,12 @@ def test_odd_files_are_merged_whole_or_refused_with_a_reason(one, two, tmp_path_
     own = [r for data in opened for r in rest(data.source) if r.episode_index is not None]
     assert sum(row.episode_index is not None for row in rest(found)) == len(own)
     assert pickle.loads(pickle.dumps(found.header)) == found.header
+
+
+def test_generated_datasets_keep_what_they_say_of_their_sources():
+    # generating counts the episodes that its sources have
+    made = in_memory.generated([0, 2], 3)
+    counted = replace(made, header=made.header.with_(sources=({"episodes": 10, "sha256": "0"},)))
+    found = tl.merge([tl.Dataset(counted), tl.Dataset(counted)]).header.sources
+    assert [entry["episodes"] for entry in found] == [10, 10]
+    assert [entry["episode_range"] for entry in found] == [[0, 3], [3, 6]]

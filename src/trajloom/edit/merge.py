@@ -120,9 +120,9 @@ def _sources(
     for source, rows, shift in zip(sources, there, numbers, strict=True):
         last = int(rows["episode_index"].max() or 0)  # type: ignore[arg-type]
         for entry in source.header.sources:
-            first, end = entry.get("episodes", (0, last + 1))
+            first, end = entry.get("episode_range", (0, last + 1))
             bounds = [int(n) for n in shift.of(np.array([first, end]))]
-            found.append({**entry, "episodes": bounds})
+            found.append({**entry, "episode_range": bounds})
     return tuple(found)
 
 
