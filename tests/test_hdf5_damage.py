@@ -232,8 +232,9 @@ def test_a_file_that_asks_for_more_than_its_data_is_refused(trick, path):
             hdf5.read(path, on_error=on_error)
 
 
-def test_a_heap_that_the_library_would_read_for_ever_is_refused(tmp_path):
-    # the object of index 0 says how much is free; 0 makes HDF5 go round for ever
+@pytest.mark.parametrize("free", [0, 64])
+def test_a_heap_that_the_library_would_read_for_ever_is_refused(free, tmp_path):
+    # the object of index 0 says how much is free; 0 makes HDF5 go round for ever, too little leads it to a 0
     path = tmp_path / "heap.hdf5"
     with h5py.File(path, "w") as file:
         file.create_group("data").attrs["env_args"] = "{}"
@@ -241,7 +242,7 @@ def test_a_heap_that_the_library_would_read_for_ever_is_refused(tmp_path):
     at = data.index(b"GCOL") + 16
     while int.from_bytes(data[at : at + 2], "little"):
         at += 16 + -(-int.from_bytes(data[at + 8 : at + 16], "little") // 8) * 8
-    data[at + 8 : at + 16] = bytes(8)
+    data[at + 8 : at + 16] = free.to_bytes(8, "little")
     path.write_bytes(data)
     with pytest.raises(DamagedFileError, match="heap of texts is damaged"):
         hdf5.read(path)

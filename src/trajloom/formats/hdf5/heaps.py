@@ -1,7 +1,7 @@
 """Damage that HDF5's own library never comes back from, found before the library sees it.
 
 Text of variable length lies in heap collections: `GCOL`, version, size, then objects (index, references, size); the
-last, of index 0, is free space. Where that one says size 0, the library's loop never ends (HDF5 1.14 and 2.0).
+last, of index 0, is free space. Where one of index 0 says size 0, the library's loop never ends (HDF5 1.14 and 2.0).
 """
 
 import mmap
@@ -35,7 +35,8 @@ def _is_endless(data: mmap.mmap, at: int) -> bool:
     end, place = min(at + size, len(data)), at + HEAD
     while place + OBJECT.size <= end:
         index, _, _, nbytes = OBJECT.unpack_from(data, place)
-        if index == 0:
-            return nbytes == 0
-        place += OBJECT.size + -(-nbytes // 8) * 8
+        if index == 0 and nbytes == 0:
+            return True
+        # free space counts its own head; behind too little of it comes what the library takes for more objects
+        place += nbytes if index == 0 else OBJECT.size + -(-nbytes // 8) * 8
     return False
