@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trajloom.annotation import annotate
+    from trajloom.augmentation import Augmentation, batch_aug, global_aug, local_aug
+    from trajloom.batch import Batch
     from trajloom.dataset import Dataset, merge, read
     from trajloom.mimicgen import DataGenerator
     from trajloom.run import expert, generate
@@ -23,6 +25,11 @@ _HOMES = {
     "read": "trajloom.dataset",
     "merge": "trajloom.dataset",
     "annotate": "trajloom.annotation",
+    "Augmentation": "trajloom.augmentation",
+    "Batch": "trajloom.batch",
+    "batch_aug": "trajloom.augmentation",
+    "global_aug": "trajloom.augmentation",
+    "local_aug": "trajloom.augmentation",
     "compact": "trajloom.store",
     "generate": "trajloom.run",
     "expert": "trajloom.run",
@@ -33,6 +40,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "Augmentation",
+    "Batch",
     "DataGenerator",
     "DatagenInfo",
     "Dataset",
@@ -40,9 +49,12 @@ __all__ = [
     "TaskSpec",
     "__version__",
     "annotate",
+    "batch_aug",
     "compact",
     "expert",
     "generate",
+    "global_aug",
+    "local_aug",
     "merge",
     "read",
 ]
