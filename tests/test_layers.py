@@ -17,6 +17,7 @@ LAYERS = [
     {"formats", "engine", "sim"},
     {"store"},
     {"edit"},
+    {"frames", "episode"},
     {"dataset", "batch"},
     {"augmentation"},
     {"query", "load", "annotation", "generation", "contract", "check"},

@@ -2,16 +2,12 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
 import polars as pl
-import pyarrow as pa
-from polars.io.plugins import register_io_source
 
-from trajloom import formats, store, tables
+from trajloom import formats, store
 from trajloom.edit import actions as converting
 from trajloom.edit import resample as resampling
 from trajloom.edit import resize as resizing
@@ -22,12 +18,14 @@ from trajloom.edit.select import select
 from trajloom.edit.slice import slice_steps
 from trajloom.edit.split import split
 from trajloom.edit.view import paths_of
+from trajloom.episode import Episode as Episode
+from trajloom.episode import episode_rows as episode_rows
+from trajloom.episode import episodes_of, find
 from trajloom.errors import LayoutError, LossError, SettingsError, UnknownNameError
 from trajloom.folder import Folder, same_place
 from trajloom.formats import Loss, OnError, Part, Progress, Source
-from trajloom.schema import EPISODES, Header
-from trajloom.store import StoredDataset, StoredPart
-from trajloom.store.reader import INDEX_OF
+from trajloom.frames import scan
+from trajloom.schema import Header
 
 NATIVE = "trajloom"
 """The name of our own format, beside those of `formats`."""
@@ -73,25 +71,6 @@ def merge(datasets: Iterable["Dataset | str | os.PathLike[str]"]) -> "Dataset":
     return Dataset(merged([d.source if isinstance(d, Dataset) else read(d).source for d in datasets]))
 
 
-@dataclass(frozen=True)
-class Episode:
-    """One episode in memory."""
-
-    row: Mapping[str, Any]
-    """Its row of `episodes`: our own columns as Python values, its data columns as arrays."""
-    columns: Mapping[str, Any]
-    """Data and lineage columns of its steps, (T, ...) each; those that it lacks are left out."""
-
-    @property
-    def index(self) -> int:
-        return self.row["episode_index"]
-
-    def nested(self) -> dict[str, Any]:
-        """Everything as it would lie in HDF5: `obs/x` is `["obs"]["x"]`."""
-        arrays = {name: values for name, values in self.row.items() if name not in EPISODES.names}
-        return tables.nest({**self.columns, **arrays})
-
-
 class Dataset:
     """A dataset that is read as it is used: making one reads its metadata alone.
 
@@ -123,15 +102,15 @@ class Dataset:
 
     def steps(self) -> pl.LazyFrame:
         """One row a control step."""
-        return _scan(self.source, "steps")
+        return scan(self.source, "steps")
 
     def episodes(self) -> pl.LazyFrame:
         """One row an episode."""
-        return _scan(self.source, "episodes")
+        return scan(self.source, "episodes")
 
     def attempts(self) -> pl.LazyFrame:
         """One row a try at an episode, also failed ones; no rows where the data was not generated."""
-        return _scan(self.source, "attempts")
+        return scan(self.source, "attempts")
 
     def __len__(self) -> int:
         """How many episodes there are."""
@@ -148,7 +127,7 @@ class Dataset:
             columns: Columns of `steps` to read; None reads all.
         """
         for part in self.parts():
-            yield from _episodes_of(part, self.header, columns)
+            yield from episodes_of(part, self.header, columns)
 
     def episode(self, episode_index: int, columns: Sequence[str] | None = None) -> dict[str, Any]:
         """One episode, as it would lie in HDF5: `["obs"]["robot0_eef_pos"]` is an array (T, 3).
@@ -161,10 +140,9 @@ class Dataset:
             UnknownNameError: There is no such episode.
         """
         for part in self.parts():
-            row = _find(part, episode_index, self.header)
-            if row is not None:
-                batches = _steps_of(part, episode_index, columns)
-                return Episode(row, _columns(batches, self.header, columns)).nested()
+            found = find(part, episode_index, self.header, columns)
+            if found is not None:
+                return found.nested()
         known = self.episodes().select("episode_index").collect()["episode_index"]
         raise UnknownNameError("episode", episode_index, ranges(known.to_list()))
 
@@ -322,115 +300,3 @@ def format_of(path: str) -> str:
 def _no_options(name: str, options: Mapping[str, Any]) -> None:
     if options:
         raise UnknownNameError(f"option for writing {name}", next(iter(options)), [])
-
-
-# ---- tables as lazy frames -------------------------------------------------------------------------------------
-
-
-def _scan(source: Source, table: str) -> pl.LazyFrame:
-    empty = _frame(source.header.schema_of(table).empty_table())
-    if not isinstance(source, StoredDataset) or not source.folder.local:
-        return _stream(source, table, empty.schema)
-    files = source.files(table)
-    if not files:
-        return empty.lazy()
-    frame = pl.scan_parquet(files, schema=empty.schema, glob=False, hive_partitioning=False)
-    return frame.filter(pl.col(INDEX_OF[table]) < source.header.attempts_end) if source.hides() else frame
-
-
-def _stream(source: Source, table: str, schema: pl.Schema) -> pl.LazyFrame:
-    """A lazy frame that reads part after part, and of `steps` the columns asked for alone."""
-
-    def batches(
-        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
-    ) -> Iterator[pl.DataFrame]:
-        left = n_rows
-        for rows in _rows(source, table, columns):
-            frame = _frame(rows)
-            frame = frame if left is None else frame.head(left)
-            left = None if left is None else left - frame.height
-            yield frame if predicate is None else frame.filter(predicate)
-            if left == 0:
-                return
-
-    return register_io_source(batches, schema=schema, is_pure=True)
-
-
-def _rows(source: Source, table: str, columns: list[str] | None) -> Iterator[pa.RecordBatch | pa.Table]:
-    for part in source.parts():
-        if table == "steps":
-            yield from part.steps(columns)
-        else:
-            rows = getattr(part, table)()
-            yield rows if columns is None else rows.select(columns)
-
-
-def _frame(rows: pa.RecordBatch | pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(rows)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
-
-
-# ---- episodes as arrays ----------------------------------------------------------------------------------------
-
-
-def _episodes_of(part: Part, header: Header, columns: Sequence[str] | None) -> Iterator[Episode]:
-    """Cut the stream of a part's steps where the episodes end."""
-    batches = part.steps(_with_index(columns))
-    rest: pa.RecordBatch | None = None
-    for row in episode_rows(part.episodes(), header):
-        pieces, missing = [], row["length"]
-        while missing:
-            batch = rest if rest is not None and rest.num_rows else next(batches)
-            pieces.append(batch.slice(0, missing))
-            rest = batch.slice(pieces[-1].num_rows)
-            missing -= pieces[-1].num_rows
-        yield Episode(row, _columns(pieces, header, columns))
-
-
-def _with_index(columns: Sequence[str] | None) -> list[str] | None:
-    """`episode_index` too, so that rows can be told apart however few columns are asked for."""
-    return None if columns is None else list(dict.fromkeys(["episode_index", *columns]))
-
-
-def _columns(batches: Sequence[pa.RecordBatch], header: Header, columns: Sequence[str] | None) -> dict[str, Any]:
-    if not batches:
-        schema = header.steps_schema
-        batches = [pa.record_batch([pa.nulls(0, field.type) for field in schema], names=schema.names)]
-        batches = [batches[0] if columns is None else batches[0].select(columns)]
-    return tables.columns_of(pa.Table.from_batches(batches).combine_chunks(), header)
-
-
-def episode_rows(table: pa.Table, header: Header) -> Iterator[dict[str, Any]]:
-    """Rows of `episodes` as `tables.episodes_table` takes them: Python values, and arrays of the data columns.
-
-    A data column that an episode lacks is left out of its row.
-    """
-    for number, row in enumerate(table.select(EPISODES.names).to_pylist()):
-        for column in header.episodes:
-            value = table.column(column.name).slice(number, 1)
-            if not value.null_count:
-                row[column.name] = tables.to_numpy(value, column)[0]
-        yield row
-
-
-def _find(part: Part, episode_index: int, header: Header) -> dict[str, Any] | None:
-    """The episode's row, where the part has it."""
-    if isinstance(part, StoredPart) and not part.may_hold(episode_index):
-        return None
-    episodes = part.episodes()
-    at = np.flatnonzero(episodes.column("episode_index").to_numpy() == episode_index)
-    return next(episode_rows(episodes.slice(at[0], 1), header)) if len(at) else None
-
-
-def _steps_of(part: Part, episode_index: int, columns: Sequence[str] | None) -> list[pa.RecordBatch]:
-    if isinstance(part, StoredPart):
-        return list(part.steps_of(episode_index, columns))
-    pieces = []
-    for batch in part.steps(_with_index(columns)):
-        at = np.flatnonzero(batch.column("episode_index").to_numpy() == episode_index)
-        if len(at):
-            pieces.append(batch.slice(at[0], len(at)))
-        elif pieces:
-            break
-    return pieces

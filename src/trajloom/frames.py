@@ -1,0 +1,56 @@
+"""The tables of any dataset as lazy Polars frames."""
+
+from collections.abc import Iterator
+
+import polars as pl
+import pyarrow as pa
+from polars.io.plugins import register_io_source
+
+from trajloom.formats import Source
+from trajloom.store import StoredDataset
+from trajloom.store.reader import INDEX_OF
+
+
+def scan(source: Source, table: str) -> pl.LazyFrame:
+    """A table of a dataset as a lazy frame: files of ours on a disk by Polars itself, all else part after part."""
+    empty = _frame(source.header.schema_of(table).empty_table())
+    if not isinstance(source, StoredDataset) or not source.folder.local:
+        return _stream(source, table, empty.schema)
+    files = source.files(table)
+    if not files:
+        return empty.lazy()
+    frame = pl.scan_parquet(files, schema=empty.schema, glob=False, hive_partitioning=False)
+    return frame.filter(pl.col(INDEX_OF[table]) < source.header.attempts_end) if source.hides() else frame
+
+
+def _stream(source: Source, table: str, schema: pl.Schema) -> pl.LazyFrame:
+    """A lazy frame that reads part after part, and of `steps` the columns asked for alone."""
+
+    def batches(
+        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        left = n_rows
+        for rows in _rows(source, table, columns):
+            frame = _frame(rows)
+            frame = frame if left is None else frame.head(left)
+            left = None if left is None else left - frame.height
+            yield frame if predicate is None else frame.filter(predicate)
+            if left == 0:
+                return
+
+    return register_io_source(batches, schema=schema, is_pure=True)
+
+
+def _rows(source: Source, table: str, columns: list[str] | None) -> Iterator[pa.RecordBatch | pa.Table]:
+    for part in source.parts():
+        if table == "steps":
+            yield from part.steps(columns)
+        else:
+            rows = getattr(part, table)()
+            yield rows if columns is None else rows.select(columns)
+
+
+def _frame(rows: pa.RecordBatch | pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(rows)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
