@@ -25,8 +25,13 @@ SHAPES = ((), (1,), (7,), (4, 4), (3, 2, 1), (2, 1, 3, 1, 2), (6, 5, 3))
 
 
 @st.composite
-def datasets(draw: st.DrawFn, *, max_episodes: int = 5, max_steps: int = 6, rest: bool = True) -> MemorySource:
-    """A dataset in memory with columns of any element type, ragged episodes, and columns that some of them lack."""
+def datasets(
+    draw: st.DrawFn, *, max_episodes: int = 5, max_steps: int = 6, rest: bool = True, gaps: bool = False
+) -> MemorySource:
+    """A dataset in memory with columns of any element type, ragged episodes, and columns that some of them lack.
+
+    With `gaps`, columns that may be null are so at single steps too.
+    """
     names = draw(st.lists(st.sampled_from(STEP_NAMES), unique=True, min_size=1, max_size=6))
     names = [name for name in names if not any(other.startswith(f"{name}/") for other in names)]
     lengths = draw(st.lists(st.integers(0, max_steps), min_size=1, max_size=max_episodes))
@@ -39,7 +44,7 @@ def datasets(draw: st.DrawFn, *, max_episodes: int = 5, max_steps: int = 6, rest
         control_hz=draw(st.sampled_from([None, 20.0, 30.0])),
         env_args=draw(st.sampled_from([None, {"env_name": "Lift", "type": 1, "env_kwargs": {"ü": [1, None]}}])),
     )
-    members = [draw(_episode(header, i, n)) for i, n in enumerate(lengths)]
+    members = [draw(_episode(header, i, n, gaps)) for i, n in enumerate(lengths)]
     rows = draw(st.lists(_rest_row(len(lengths)), max_size=3, unique_by=lambda r: (r.episode_index, r.path)))
     return MemorySource(
         header, members, rest_rows=_sorted(rows) if rest else (), episodes_per_part=max(1, len(members))
@@ -53,7 +58,7 @@ def _column(draw: st.DrawFn, name: str) -> Column:
 
 
 @st.composite
-def _episode(draw: st.DrawFn, header: Header, index: int, length: int) -> MemoryEpisode:
+def _episode(draw: st.DrawFn, header: Header, index: int, length: int, gaps: bool) -> MemoryEpisode:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     columns = {c.name: values(rng, c, length) for c in header.steps if not (c.nullable and draw(st.booleans()))}
     if length and not columns:
@@ -69,7 +74,9 @@ def _episode(draw: st.DrawFn, header: Header, index: int, length: int) -> Memory
         "attrs": json.dumps(draw(st.sampled_from([{}, {"": {"note": {"dtype": "str", "value": "ü"}}}]))),
     }
     present = [c for c in header.episodes if not (c.nullable and draw(st.booleans()))]
-    return MemoryEpisode({**row, **{c.name: values(rng, c, 1)[0] for c in present}}, columns)
+    gappy = [c.name for c in header.steps if c.nullable and c.name in columns and length] if gaps else []
+    nulls = {name: rng.random(length) < draw(st.sampled_from([0.0, 0.3, 0.8, 1.0])) for name in gappy}
+    return MemoryEpisode({**row, **{c.name: values(rng, c, 1)[0] for c in present}}, columns, nulls)
 
 
 def values(rng: np.random.Generator, column: Column, rows: int) -> Any:

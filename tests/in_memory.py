@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from trajloom import tables
+from trajloom.formats._columnar import with_nulls
 from trajloom.schema import ATTEMPTS, Column, Header
 
 
@@ -18,6 +19,16 @@ class MemoryEpisode:
 
     row: Mapping[str, Any]
     columns: Mapping[str, Any]
+    nulls: Mapping[str, Any] = field(default_factory=dict)
+    """Nullable column of `columns` -> (T,) bool, the steps that lack it."""
+
+    def batch(self, header: Header) -> pa.RecordBatch:
+        """All its steps."""
+        batch = tables.steps_batch(header, self.row["episode_index"], self.columns)
+        for name, mask in self.nulls.items():
+            at = batch.schema.names.index(name)
+            batch = batch.set_column(at, batch.schema.field(at), with_nulls(batch.column(at), mask))
+        return batch
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,7 @@ class MemoryPart:
         for episode in self.members:
             if not episode.row["length"]:
                 continue
-            batch = tables.steps_batch(self.header, episode.row["episode_index"], episode.columns)
+            batch = episode.batch(self.header)
             for start in range(0, batch.num_rows, self.batch_rows):
                 piece = batch.slice(start, self.batch_rows)
                 yield piece if columns is None else piece.select(columns)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 import any_dataset
 import in_memory
 from any_dataset import assert_same
-from trajloom import tables
+from trajloom import formats, tables
 from trajloom.errors import DamagedFileError, TrajloomWarning
-from trajloom.formats import Source, _aside
+from trajloom.formats import Loss, Source, _aside
 from trajloom.formats._columnar import ColumnarSource
 from trajloom.schema import Column, Header
 from trajloom.tables import Rest
@@ -152,3 +152,15 @@ def test_losses_are_named():
     assert any("columns of steps: rewards, dones" in what for what in said)
     assert any("env_args" in what for what in said)
     assert not any("succeeded" in what for what in said)
+
+
+@pytest.mark.parametrize(("format_", "says"), [("hdf5", True), ("zarr_demos", True), ("parquet", False)])
+def test_a_format_of_whole_columns_says_which_have_gaps(format_, says):
+    force = in_memory.HEADER.steps[-1].name
+    plain = in_memory.source((3, 2))
+    late = replace(plain.members[0], nulls={force: np.array([True, False, False])})
+    for members, wanted in ((plain.members, []), ((late, plain.members[1]), [force] if says else [])):
+        lost = formats.losses(format_, replace(plain, members=members, batch_rows=1))
+        assert [loss for loss in lost if "single steps" in loss.what] == [
+            Loss(f"columns that single steps lack, filled there: {name}", kept_aside=True) for name in wanted
+        ]

@@ -1,5 +1,6 @@
 """A dataset of any format, opened lazily."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -185,3 +186,14 @@ def test_a_dataset_says_what_it_is(tmp_path: Path):
     Dataset(source()).write(tmp_path / "data")
     assert repr(Dataset(source())) == "Dataset(in memory, 5 episodes, 15 steps, 6 columns, 20 Hz)"
     assert repr(read(tmp_path / "data")).startswith(f"Dataset('{tmp_path}/data', 5 episodes")
+
+
+def test_an_episode_has_nan_at_the_steps_that_lack_a_column():
+    plain = source((3,))
+    mask = np.array([True, False, False])
+    late = replace(plain, members=[replace(plain.members[0], nulls={"obs/force": mask})])
+    (episode,) = Dataset(late).iter_episodes()
+    assert list(episode.lacking) == ["obs/force"]
+    assert episode.lacking["obs/force"].tolist() == mask.tolist()
+    np.testing.assert_array_equal(np.isnan(episode.columns["obs/force"]), np.stack([mask, mask], axis=1))
+    np.testing.assert_array_equal(Dataset(late).episode(0)["obs"]["force"], episode.columns["obs/force"])

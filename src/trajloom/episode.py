@@ -1,7 +1,7 @@
 """Episodes of a dataset as arrays, cut from the stream of their part's steps."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ class Episode:
     """Its row of `episodes`: our own columns as Python values, its data columns as arrays."""
     columns: Mapping[str, Any]
     """Data and lineage columns of its steps, (T, ...) each; those that it lacks are left out."""
+    lacking: Mapping[str, Any] = field(default_factory=dict)
+    """Data column that some of its steps lack (a topic that began late) -> (T,) bool, those steps; there it is NaN, or
+    0 where its type has none."""
 
     @property
     def index(self) -> int:
@@ -43,7 +46,7 @@ def episodes_of(part: Part, header: Header, columns: Sequence[str] | None) -> It
             pieces.append(batch.slice(0, missing))
             rest = batch.slice(pieces[-1].num_rows)
             missing -= pieces[-1].num_rows
-        yield Episode(row, _columns(pieces, header, columns))
+        yield _episode(row, pieces, header, columns)
 
 
 def _with_index(columns: Sequence[str] | None) -> list[str] | None:
@@ -51,12 +54,27 @@ def _with_index(columns: Sequence[str] | None) -> list[str] | None:
     return None if columns is None else list(dict.fromkeys(["episode_index", *columns]))
 
 
-def _columns(batches: Sequence[pa.RecordBatch], header: Header, columns: Sequence[str] | None) -> dict[str, Any]:
+def _episode(
+    row: Mapping[str, Any], batches: Sequence[pa.RecordBatch], header: Header, columns: Sequence[str] | None
+) -> Episode:
     if not batches:
         schema = header.steps_schema
-        batches = [pa.record_batch([pa.nulls(0, field.type) for field in schema], names=schema.names)]
+        batches = [pa.record_batch([pa.nulls(0, f.type) for f in schema], names=schema.names)]
         batches = [batches[0] if columns is None else batches[0].select(columns)]
-    return tables.columns_of(pa.Table.from_batches(batches).combine_chunks(), header)
+    steps = pa.Table.from_batches(batches).combine_chunks()
+    lacking = {
+        column.name: values.is_null().to_numpy()
+        for column in header.steps
+        if column.name in steps.column_names and 0 < (values := steps.column(column.name)).null_count < len(values)
+    }
+    whole = tables.columns_of(steps.drop_columns(list(lacking)), header)
+    some = {name: tables.filled(_array(steps.column(name)), header.column(name)) for name in lacking}
+    arrays = {**whole, **some}
+    return Episode(row, {name: arrays[name] for name in steps.column_names if name in arrays}, lacking)
+
+
+def _array(values: pa.ChunkedArray) -> pa.Array:
+    return values.chunk(0) if values.num_chunks == 1 else pa.concat_arrays(values.chunks)
 
 
 def episode_rows(table: pa.Table, header: Header) -> Iterator[dict[str, Any]]:
@@ -75,7 +93,7 @@ def episode_rows(table: pa.Table, header: Header) -> Iterator[dict[str, Any]]:
 def find(part: Part, episode_index: int, header: Header, columns: Sequence[str] | None) -> Episode | None:
     """The episode of this number, where the part has it."""
     row = _row_of(part, episode_index, header)
-    return None if row is None else Episode(row, _columns(_steps_of(part, episode_index, columns), header, columns))
+    return None if row is None else _episode(row, _steps_of(part, episode_index, columns), header, columns)
 
 
 def _row_of(part: Part, episode_index: int, header: Header) -> dict[str, Any] | None:

@@ -118,4 +118,4 @@ def write(
 def losses(source: Source, options: WriteOptions = WriteOptions()) -> Iterator[Loss]:
     """What columns of Parquet have no place for; it is kept aside in the same file."""
     columns = [*(c.name for c in source.header.steps), *(_plans.plain(source.header).read_as)]
-    yield from _aside.losses(source, columns, holds=("success", "task", "nulls"))
+    yield from _aside.losses(source, columns, holds=("success", "task", "nulls", "gaps"))
