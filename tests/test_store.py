@@ -115,6 +115,25 @@ def test_one_episode_is_read_without_the_others(tmp_path: Path, monkeypatch: pyt
     assert list(part.steps_of(7)) == []
 
 
+def test_statistics_that_lie_hide_no_steps(tmp_path, monkeypatch):
+    # pyarrow ends the process on some that are damaged, so nobody may ask for any
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 500)
+    store.write(source((4, 6, 5), episodes_per_part=3), str(tmp_path / "data"))
+    file = tmp_path / "data" / "steps" / "part-00000.parquet"
+    data = file.read_bytes()
+    about = pq.ParquetFile(file).metadata
+    assert about.num_row_groups > 3
+    size = int.from_bytes(data[-8:-4], "little")
+    footer = data[-8 - size :]
+    for number in range(3):
+        footer = footer.replace(b"\x18\x08" + np.int64(number).tobytes(), b"\x18\x08" + np.int64(77).tobytes())
+    file.write_bytes(data[: -8 - size] + footer)
+    assert pq.ParquetFile(file).metadata.row_group(0).column(0).statistics.min == 77
+    (part,) = store.open_store(str(tmp_path / "data")).parts()
+    for index, length in enumerate((4, 6, 5)):
+        assert pa.Table.from_batches(part.steps_of(index)).num_rows == length
+
+
 def test_order_of_parts_is_that_of_their_numbers(tmp_path: Path):
     writer = store.create(str(tmp_path), HEADER)
     parts = source([1] * 6, episodes_per_part=1).parts()

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -166,7 +166,7 @@ class StoredPart:
                 raise DamagedFileError(
                     f"{self._name(table)} has {rows} rows; its commit says {self.commit.rows(table)}"
                 )
-            groups = range(file.num_row_groups) if only is None else _groups_with(file, INDEX_OF[table], only)
+            groups = range(file.num_row_groups) if only is None else _groups_with(file, self._rows_of(only))
             batch_size = _batch_rows(file)
             # an iterator of no row groups would be one of all
             batches = file.iter_batches(batch_size, row_groups=list(groups), columns=need) if len(groups) else ()
@@ -174,6 +174,14 @@ class StoredPart:
                 kept = self._visible_rows(batch, INDEX_OF[table], only) if self._cuts(only) else batch
                 if kept.num_rows:
                     yield kept.select(wanted)
+
+    def _rows_of(self, episode_index: int) -> tuple[int, int]:
+        """The rows [start, stop) of `steps` that are an episode's; those of attempts that the header hides count."""
+        everything = replace(self, header=self.header.with_(attempts_end=None))
+        episodes = everything.table("episodes", ["episode_index", "length"])
+        index, length = (column.to_numpy() for column in episodes.columns)
+        before = int(length[: np.argmax(index == episode_index)].sum()) if (index == episode_index).any() else 0
+        return before, before + int(length[index == episode_index].sum())
 
     def _cuts(self, only: int | None) -> bool:
         """Whether some of the part's rows are to be left out."""
@@ -211,16 +219,14 @@ def _batch_rows(file: pq.ParquetFile) -> int:
     return int(min(max(BATCH_BYTES * rows // max(nbytes, 1), 1), 1 << 16)) if rows else 1
 
 
-def _groups_with(file: pq.ParquetFile, index: str, wanted: int) -> list[int]:
-    """Row groups that may hold an episode, by their statistics."""
-    column = file.schema_arrow.names.index(index)
-    found = []
-    for number in range(file.num_row_groups):
-        # own columns come first and are plain, so leaf and field have one number
-        statistics = file.metadata.row_group(number).column(column).statistics
-        if statistics is None or not statistics.has_min_max or statistics.min <= wanted <= statistics.max:
-            found.append(number)
-    return found
+def _groups_with(file: pq.ParquetFile, rows: tuple[int, int]) -> list[int]:
+    """Row groups that hold some of the rows [start, stop).
+
+    Statistics would say where an episode is, but damaged ones make pyarrow end the process.
+    """
+    counts = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    ends = np.cumsum(counts, dtype=np.int64)
+    return [n for n, end in enumerate(ends.tolist()) if end > rows[0] and end - counts[n] < rows[1]]
 
 
 class Models(Mapping[str, str]):
