@@ -1,12 +1,10 @@
 """MCAP: topics that tick on their own become rows of one table."""
 
 import io
-import json
 import pickle
 import struct
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +15,7 @@ from PIL import Image
 
 import trajloom
 from conftest import SHARED_DATA
+from mcap_files import MS, START, json_log, ros2_log
 from trajloom import formats
 from trajloom.errors import (
     DamagedFileError,
@@ -36,8 +35,6 @@ from trajloom.schema import check
 
 REAL = SHARED_DATA / "rosbag2_2025_09_10-13_03_56_0.mcap"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason="../shared/data is absent")
-START = 1_700_000_000_000_000_000
-MS = 1_000_000
 
 JOINTS = """std_msgs/Header header
 string[] name
@@ -72,36 +69,6 @@ COMPRESSED = IMAGE.replace(
     "uint32 height\nuint32 width\nstring encoding\nuint8 is_bigendian\nuint32 step", "string format"
 )
 HEADER = {"stamp": {"sec": 1, "nanosec": 2}, "frame_id": "base"}
-
-
-def json_log(path, messages: Sequence[tuple[str, int, object]], *, schemas: Mapping[str, object] | None = None,
-             compression: CompressionType = CompressionType.NONE, chunks: bool = True) -> str:  # fmt: skip
-    """A log of (topic, time in ms, message)."""
-    with open(path, "wb") as file:
-        writer = Writer(file, compression=compression, use_chunking=chunks, chunk_size=400)
-        writer.start()
-        channels: dict[str, int] = {}
-        for topic, time_ms, message in messages:
-            if topic not in channels:
-                schema = json.dumps((schemas or {}).get(topic, {})).encode()
-                number = writer.register_schema("thing", "jsonschema", schema)
-                channels[topic] = writer.register_channel(topic, "json", number)
-            time = START + time_ms * MS
-            data = json.dumps(message).encode()
-            writer.add_message(channels[topic], time, data, time - 5 * MS)
-        writer.finish()
-    return str(path)
-
-
-def ros2_log(path, definition: str, name: str, messages: Sequence[tuple[int, object]]) -> str:
-    """A log of one topic /robot of (time in ms, message)."""
-    with open(path, "wb") as file:
-        writer = Ros2Writer(file)
-        schema = writer.register_msgdef(name, definition)
-        for time_ms, message in messages:
-            writer.write_message("/robot", schema, message, log_time=START + time_ms * MS)
-        writer.finish()
-    return str(path)
 
 
 def opened(path, **options) -> trajloom.Dataset:
