@@ -61,7 +61,7 @@ def watched(*arguments: str) -> tuple[float, float]:
     running = subprocess.Popen([sys.executable, "-c", CONVERT, *arguments], stderr=subprocess.PIPE, text=True)
     while running.poll() is None:
         peak = max(peak, anonymous_mb(running.pid))
-        time.sleep(0.005)
+        time.sleep(0.01)
     if running.returncode:
         assert running.stderr is not None
         sys.exit(f"{' '.join(arguments)}: {running.stderr.read()[-2000:]}")
@@ -168,5 +168,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    os.nice(10)
+    os.nice(5)
     main()

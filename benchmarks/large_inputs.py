@@ -51,7 +51,7 @@ def frames(shape: Shape, seed: int) -> Any:
     pan = 1 if shape.height * shape.width * 3 > 1 << 19 else shape.width
     rng = np.random.default_rng(seed)
     scene = np.add.outer(np.arange(shape.height), np.arange(shape.steps * pan + shape.width)) // 4 % 200
-    noisy = scene.astype(np.uint8)[:, :, None] + rng.integers(0, 8, (*scene.shape, 3), np.uint8)
+    noisy = scene.astype(np.uint8)[:, :, None] + rng.integers(0, 4, (*scene.shape, 3), np.uint8)
     noisy[shape.height // 3 : shape.height // 2, ::5] = 255
     return sliding_window_view(noisy, shape.width, axis=1)[:, : shape.steps * pan : pan].transpose(1, 0, 3, 2)
 
