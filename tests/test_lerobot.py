@@ -19,6 +19,7 @@ from any_dataset import assert_same, rows_of
 from trajloom import store
 from trajloom.errors import DamagedFileError, HostileFileError, LayoutError, TrajloomError, TrajloomWarning
 from trajloom.formats import lerobot
+from trajloom.formats.lerobot import rows
 from trajloom.formats.lerobot.names import our_names, our_path, their_name, their_names
 from trajloom.tables import Rest, rest_rows
 
@@ -81,6 +82,13 @@ def test_what_lerobot_has_a_place_for_lies_there(written):
     force = np.stack(rows_of(found, "steps").column("obs/force").combine_chunks().to_numpy_ndarray())
     assert np.isnan(force[3]).all()  # the second episode has none
     assert not np.isnan(force[4]).any()
+
+
+@pytest.mark.parametrize("size", [1, 100, 1000])
+def test_rows_are_the_same_however_few_are_decoded_at_a_time(written, size, monkeypatch):
+    whole = steps(written)
+    monkeypatch.setattr(rows, "BATCH_BYTES", size)
+    assert steps(written).equals(whole)
 
 
 def test_another_s_folder_through_our_store_is_equal(written, tmp_path):

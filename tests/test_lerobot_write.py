@@ -50,9 +50,10 @@ def test_statistics_are_those_of_the_data(tmp_path):
     assert np.ravel(stats["observation.images.image"]["std"]) == pytest.approx(pixels.std(0))
 
 
-def test_statistics_in_pieces_are_those_of_the_whole(monkeypatch):
+@pytest.mark.parametrize("limit", ["LIMIT_ROWS", "LIMIT_VALUES"])
+def test_statistics_in_pieces_are_those_of_the_whole(limit, monkeypatch):
     values = np.random.default_rng(0).normal(size=(1000, 3))
-    monkeypatch.setattr(statistics, "LIMIT_ROWS", 64)
+    monkeypatch.setattr(statistics, limit, 64)
     tally = statistics.Tally()
     for start in range(0, 1000, 37):
         tally.add_numbers(values[start : start + 37])

@@ -13,7 +13,7 @@ import pytest
 
 import rlds_files
 from conftest import SHARED_DATA
-from rlds_files import FEATURES, episode, example, features_dict, record, tensor, tensor_proto, write
+from rlds_files import FEATURES, episode, example, features_dict, record, tensor, tensor_proto, varint, write
 from trajloom import dataset, formats, store
 from trajloom.errors import DamagedFileError, HostileFileError, LayoutError, TrajloomError, TrajloomWarning
 from trajloom.formats import rlds
@@ -211,6 +211,35 @@ def test_the_checksum_is_crc32c(size):
         for _ in range(8):
             state = state >> 1 ^ (0x82F63B78 if state & 1 else 0)
     assert crc.crc32c(data) == state ^ 0xFFFFFFFF
+
+
+def test_the_checksum_of_a_record_is_made_of_its_pieces(monkeypatch):
+    data = bytes(np.random.default_rng(0).integers(0, 256, 7_002, dtype=np.uint8))
+    whole = crc.crc32c(data)
+    for size in (1, 1024, 1400, 3500):
+        monkeypatch.setattr(crc, "_PIECE_BYTES", size)
+        assert crc.crc32c(data) == whole
+
+
+@pytest.mark.parametrize("block", [1, 2, 7, 64, 1 << 20])
+def test_packed_numbers_are_found_wherever_blocks_cut_them(block, monkeypatch):
+    monkeypatch.setattr(wire, "_BLOCK_BYTES", block)
+    numbers = np.array([0, 127, 128, -1, 1 << 40, 300, 2**63 - 1, 5, -300, 7], dtype=np.int64)
+    data = b"xx" + b"".join(varint(int(n)) for n in numbers) + b"\x80"
+    packed = wire.Varints(data, 2, len(data) - 1)
+    assert len(packed) == len(numbers)
+    for first in range(len(numbers)):
+        for last in range(first + 1, len(numbers) + 1):
+            assert packed.between(first, last).tolist() == numbers[first:last].tolist()
+
+
+def test_packed_numbers_that_are_cut_short_or_too_long_are_none(monkeypatch):
+    monkeypatch.setattr(wire, "_BLOCK_BYTES", 16)
+    with pytest.raises(wire.WireError, match="cut short at byte 3"):
+        len(wire.Varints(b"\x01\x02\x80", 0, 3))
+    endless = b"\x80" * 100 + b"\x01"
+    with pytest.raises(wire.WireError, match="more than 10"):
+        wire.Varints(endless, 0, len(endless)).between(0, 1)
 
 
 def test_a_changed_byte_is_found_by_the_checksum(folder):

@@ -16,6 +16,7 @@ from trajloom.tables import Array
 
 UNREADABLE = (OSError, pa.ArrowException, ValueError, KeyError, TypeError, AttributeError, OverflowError)
 MAX_NUMBER = 1 << 31
+BUFFER_BYTES = 1 << 20
 
 
 @dataclass
@@ -46,7 +47,8 @@ WHERE_META = ("data/", "videos/", "meta/", "stats/", "dataset_from_index", "data
 def parquet(folder: Folder, name: str) -> pq.ParquetFile:
     """A Parquet file of the dataset, open."""
     try:
-        return pq.ParquetFile(folder.open(*name.split("/")))
+        # without a buffer pyarrow reads a column's part of a row group, which others make of whole episodes, at once
+        return pq.ParquetFile(folder.open(*name.split("/")), buffer_size=BUFFER_BYTES)
     except FileNotFoundError as error:
         raise DamagedFileError(f"{folder.url}: {name} is not there") from error
     except UNREADABLE as error:

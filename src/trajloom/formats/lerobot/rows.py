@@ -21,7 +21,9 @@ from trajloom.tables import Array, Rest
 
 MAX_OPEN = 8
 """Files kept open between the batches of a part."""
-BATCH_ROWS = 1024
+BATCH_BYTES = 8 << 20
+"""Size of what is decoded of a file at a time: its numbers unpacked, its images packed as they are."""
+MAX_BATCH_ROWS = 1024
 MAX_TEXT_BYTES = 256 << 20
 
 Piece = tuple[int, int, int]
@@ -42,7 +44,7 @@ class Held:
 class Forward:
     """Rows of some columns of one Parquet file, read forward."""
 
-    def __init__(self, folder: Folder, name: str, columns: Sequence[str], start: int, images: bool):
+    def __init__(self, folder: Folder, name: str, columns: Sequence[str], start: int, row_bytes: int):
         self._file: pq.ParquetFile = parquet(folder, name)
         self.where = f"{folder.url}/{name}"
         missing = [column for column in columns if column not in self._file.schema_arrow.names]
@@ -53,9 +55,21 @@ class Forward:
         ends = np.cumsum(counts)
         group = int(np.searchsorted(ends, start, side="right"))
         self._skip = start - (int(ends[group - 1]) if group else 0)
-        rows = 64 if images else BATCH_ROWS
+        stored = self._stored_bytes(group, columns) if group < len(counts) else 0
+        rows = min(MAX_BATCH_ROWS, max(1, BATCH_BYTES // max(1, row_bytes, stored)))
         self._batches = self._file.iter_batches(rows, row_groups=range(group, len(counts)), columns=list(columns))
         self._held: pa.RecordBatch | None = None
+
+    def _stored_bytes(self, group: int, columns: Sequence[str]) -> int:
+        """Bytes of a row of some columns, in a row group, as the file has them unpacked."""
+        inside = tuple(f"{column}." for column in columns)
+        try:
+            found = self._file.metadata.row_group(group)
+            leaves = [found.column(i) for i in range(found.num_columns)]
+            sizes = [leaf.total_uncompressed_size for leaf in leaves if f"{leaf.path_in_schema}.".startswith(inside)]
+        except UNREADABLE as error:
+            raise DamagedFileError(f"{self.where} cannot be read: {error}") from error
+        return sum(sizes) // max(1, found.num_rows)
 
     def take(self, rows: int) -> Mapping[str, pa.Array]:
         """The next rows, column by column."""
@@ -109,7 +123,7 @@ class LeRobotRows:
         for number in range(first, last):
             pieces = [(number, 0, self.places[number].length)]
             for path, name in self.texts.items() if pieces[0][2] else ():
-                found = self._read(folder, (name,), pieces, images=False)[name]
+                found = self._read(folder, (name,), pieces)[name]
                 yield text_rest(found, path, number, f"{self.url}: {name}")
 
     def steps(self, columns: Sequence[str], start: int, stop: int) -> Mapping[str, Values]:
@@ -127,7 +141,7 @@ class LeRobotRows:
     def times(self, start: int, stop: int) -> Array:
         """Timestamps (s), exact where they are the frame's number over the rate as the file's type holds it."""
         pieces = list(self._pieces(start, stop))
-        given = pa.concat_arrays(self._read(Folder(self.url), ("timestamp",), pieces, False)["timestamp"])
+        given = pa.concat_arrays(self._read(Folder(self.url), ("timestamp",), pieces)["timestamp"])
         values = given.to_numpy(zero_copy_only=False)
         regular = np.concatenate([np.arange(a, b) for _, a, b in pieces] or [np.zeros(0)]) / self.fps
         return np.where(regular.astype(values.dtype) == values, regular, values.astype(np.float64))
@@ -150,8 +164,8 @@ class LeRobotRows:
 
     def _stored(self, folder: Folder, wanted: Sequence[Held], pieces: Sequence[Piece]) -> dict[str, Values]:
         names = tuple(h.name for h in wanted)
-        images = any(h.kind == "image" for h in wanted)
-        arrays = self._read(folder, names, pieces, images)
+        row_bytes = sum(h.column.nbytes for h in wanted if h.kind == "number")
+        arrays = self._read(folder, names, pieces, row_bytes)
         found: dict[str, Values] = {}
         for held in wanted:
             where = f"{self.url}: {held.name}"
@@ -164,11 +178,11 @@ class LeRobotRows:
         return found
 
     def _read(
-        self, folder: Folder, names: tuple[str, ...], pieces: Sequence[Piece], images: bool
+        self, folder: Folder, names: tuple[str, ...], pieces: Sequence[Piece], row_bytes: int = 0
     ) -> dict[str, list[pa.Array]]:
         found: dict[str, list[pa.Array]] = {name: [] for name in names}
         for file, start, stop in self._spans(pieces):
-            reader = self._open.pop((file, names, start), None) or Forward(folder, file, names, start, images)
+            reader = self._open.pop((file, names, start), None) or Forward(folder, file, names, start, row_bytes)
             for name, values in reader.take(stop - start).items():
                 found[name].append(values)
             self._keep((file, names, stop), reader)

@@ -11,6 +11,8 @@ from trajloom.tables import Array
 QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
 LIMIT_ROWS = 1 << 17
 """Rows of an episode whose quantiles are exact; longer ones are taken in pieces."""
+LIMIT_VALUES = 1 << 22
+"""Numbers, likewise: depth images are many in few rows, and what is exact takes several times their memory."""
 MAX_SAMPLES = 10_000
 
 Stats = dict[str, Array]
@@ -107,13 +109,15 @@ class Tally:
     earlier: "Total | None" = None
 
     def add_numbers(self, values: Array) -> None:
-        if len(values):
-            self.pieces.append(values)
-            self.rows += len(values)
-        if self.rows >= LIMIT_ROWS:
-            self.earlier = self.earlier or Total()
-            self.earlier.add(of_numbers(np.concatenate(self.pieces)))
-            self.pieces, self.rows = [], 0
+        limit = max(1, min(LIMIT_ROWS, LIMIT_VALUES // max(1, values[:1].size)))
+        while len(values):
+            piece, values = values[: limit - self.rows], values[limit - self.rows :]
+            self.pieces.append(piece)
+            self.rows += len(piece)
+            if self.rows == limit:
+                self.earlier = self.earlier or Total()
+                self.earlier.add(of_numbers(np.concatenate(self.pieces)))
+                self.pieces, self.rows = [], 0
 
     def add_frames(self, frames: Array) -> None:
         if len(frames):

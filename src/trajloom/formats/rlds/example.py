@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
-from trajloom.formats.rlds.wire import BYTES, FIXED32, VARINT, Span, WireError, fields, varints
+from trajloom.formats.rlds.wire import BYTES, FIXED32, VARINT, Span, Varints, WireError, fields
 from trajloom.tables import Array
 
 Kind = Literal["bytes", "float", "int"]
@@ -23,22 +24,28 @@ class Feature:
     lists: tuple[tuple[int, int], ...]
     """Bytes [start, stop) of each list; one in an Example."""
 
-    def numbers(self) -> Array:
-        """(n,) float32 or int64."""
-        pieces = [piece for start, stop in self.lists for piece in self._pieces(start, stop)]
-        dtype = np.dtype("<f4" if self.kind == "float" else "<i8")
-        return np.concatenate(pieces) if pieces else np.empty(0, dtype=dtype)
+    def numbers(self, first: int = 0, last: int | None = None) -> Array:
+        """Numbers `first` to `last` - 1, (n,) float32 or int64; no others are decoded."""
+        last = self.count() if last is None else last
+        pieces, at = [np.empty(0, dtype="<f4" if self.kind == "float" else "<i8")], 0
+        for packed in self._packed:
+            a, b = max(first - at, 0), min(last - at, len(packed))
+            if a < b:
+                pieces.append(packed.between(a, b) if isinstance(packed, Varints) else packed[a:b])
+            at += len(packed)
+        return pieces[1] if len(pieces) == 2 else np.concatenate(pieces)
 
-    def _pieces(self, start: int, stop: int) -> list[Array]:
-        return [self._piece(span) for span in _values(self.data, start, stop)]
+    @cached_property
+    def _packed(self) -> list[Array | Varints]:
+        return [self._numbers_in(span) for start, stop in self.lists for span in _values(self.data, start, stop)]
 
-    def _piece(self, span: Span) -> Array:
+    def _numbers_in(self, span: Span) -> Array | Varints:
         if self.kind == "float" and span.kind in (BYTES, FIXED32):
             if (span.stop - span.start) % 4:
                 raise WireError(f"{span.stop - span.start} bytes are no float32 numbers")
             return np.frombuffer(self.data[span.start : span.stop], dtype="<f4")
         if self.kind == "int" and span.kind in (BYTES, VARINT):
-            return varints(self.data, span.start, span.stop)
+            return Varints(self.data, span.start, span.stop)
         raise WireError(f"a list of {self.kind} holds a field of kind {span.kind}")
 
     def texts(self) -> list[tuple[int, int]]:
@@ -49,13 +56,8 @@ class Feature:
         return [(span.start, span.stop) for span in found]
 
     def count(self) -> int:
-        """How many values there are; reads little where they are packed floats or bytes."""
-        if self.kind == "bytes":
-            return len(self.texts())
-        if self.kind == "float":
-            spans = [span for start, stop in self.lists for span in _values(self.data, start, stop)]
-            return sum((span.stop - span.start) // 4 for span in spans)
-        return len(self.numbers())
+        """How many values there are; decodes none."""
+        return len(self.texts()) if self.kind == "bytes" else sum(map(len, self._packed))
 
 
 def _values(data: Any, start: int, stop: int) -> list[Span]:

@@ -27,14 +27,13 @@ class Record:
         """How errors name it."""
         return f"{self.path}: record {self.number}"
 
-    def read(self) -> bytes:
-        """Its bytes; DamagedFileError where they are not what their checksum says."""
-        with open(local_file(self.path), "rb") as file:
-            file.seek(self.start)
-            data = file.read(self.size)
-            foot = file.read(FOOT)
-        if len(data) != self.size or len(foot) != FOOT:
-            raise DamagedFileError(f"{self.where} is cut short: {len(data):,} of {self.size:,} bytes")
+    def read(self) -> memoryview:
+        """Its bytes, mapped and not copied; DamagedFileError where they are not what their checksum says."""
+        data = mapped(self.path)[self.start :]
+        if len(data) < self.size + FOOT:
+            left = min(len(data), self.size)
+            raise DamagedFileError(f"{self.where} is cut short: {left:,} of {self.size:,} bytes")
+        data, foot = data[: self.size], data[self.size : self.size + FOOT]
         found, said = masked(data), struct.unpack("<I", foot)[0]
         if found != said:
             raise DamagedFileError(f"{self.where} is damaged: its checksum is {found:08x}, the file says {said:08x}")
@@ -48,14 +47,14 @@ def looks_like_records(path: str) -> bool:
     return len(head) == HEAD and masked(head[:8]) == struct.unpack("<I", head[8:])[0]
 
 
-def mapped(path: str) -> mmap.mmap | bytes:
+def mapped(path: str) -> memoryview:
     """A file's bytes, of which only those that are looked at are read."""
     with open(local_file(path), "rb") as file:
         file.seek(0, 2)
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.tell() else b""
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.tell() else b"")
 
 
-def records(path: str, data: mmap.mmap | bytes) -> Iterator[Record]:
+def records(path: str, data: memoryview) -> Iterator[Record]:
     """Where the records of a file lie; the records themselves are not looked at.
 
     Raises:

@@ -49,7 +49,8 @@ def column(feature: Feature, spec: Spec, shape: tuple[int, ...], length: int, st
         for row, (first, last) in enumerate(feature.texts()[start:stop]):
             values[row] = _row(bytes(feature.data[first:last]), spec, shape)
         return values
-    return _cast(feature.numbers().reshape(length, *shape)[start:stop], spec)
+    size = math.prod(shape)
+    return _cast(feature.numbers(start * size, stop * size).reshape(stop - start, *shape), spec)
 
 
 def _row(data: bytes, spec: Spec, shape: tuple[int, ...]) -> Array:

@@ -1,6 +1,8 @@
 """Protocol buffers as they lie in bytes: fields of a message, and packed numbers. Nothing here recurses."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +11,8 @@ from trajloom.tables import Array
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _MAX_VARINT = 10
+_BLOCK_BYTES = 1 << 20
+"""Packed numbers are counted, and found again, by blocks of this size."""
 
 
 class WireError(ValueError):
@@ -77,3 +81,44 @@ def varints(data: Any, start: int, stop: int) -> Array:
         has = np.flatnonzero(sizes > i)
         values[has] |= (raw[begins[has] + i] & np.uint8(0x7F)).astype(np.uint64) << np.uint64(7 * i)
     return values.view(np.int64)
+
+
+@dataclass(frozen=True)
+class Varints:
+    """Packed numbers in bytes [start, stop), decoded as they are asked for."""
+
+    data: Any
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return int(self._before[-1])
+
+    def between(self, first: int, last: int) -> Array:
+        """Numbers `first` to `last` - 1, (n,) int64; WireError where they are none."""
+        begin = int(np.searchsorted(self._before, first, side="right")) - 1
+        end = int(np.searchsorted(self._before, last))
+        a = self._number_start(self.start + begin * _BLOCK_BYTES)
+        b = self._number_start(min(self.start + end * _BLOCK_BYTES, self.stop))
+        skipped = first - int(self._before[begin])
+        return varints(self.data, a, b)[skipped : skipped + last - first]
+
+    @cached_property
+    def _before(self) -> Array:
+        """(blocks + 1,) int64. Numbers that end before each block, and at last all of them."""
+        starts = range(self.start, self.stop, _BLOCK_BYTES)
+        counts = [self._ends(at, min(at + _BLOCK_BYTES, self.stop)) for at in starts]
+        if self.stop > self.start and self.data[self.stop - 1] >= 0x80:
+            raise WireError(f"packed numbers are cut short at byte {self.stop}")
+        return np.cumsum([0, *counts], dtype=np.int64)
+
+    def _ends(self, start: int, stop: int) -> int:
+        return int(np.count_nonzero(np.frombuffer(self.data[start:stop], dtype=np.uint8) < 0x80))
+
+    def _number_start(self, at: int) -> int:
+        """Where the number begins that goes on at a byte; the byte itself where one begins there, or all end."""
+        for _ in range(_MAX_VARINT):
+            if not self.start < at < self.stop or self.data[at - 1] < 0x80:
+                break
+            at -= 1
+        return at
