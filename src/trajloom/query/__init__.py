@@ -5,8 +5,9 @@ What returns tables returns lazy frames, but for `statistics` and `columns`, whi
 
 from trajloom.query.component import component
 from trajloom.query.describe import Info, columns, info
-from trajloom.query.moments import Moments, statistics
+from trajloom.query.moments import Moments
 from trajloom.query.outcome import Outcome, failures, lengths, success_rate, successes_by_source, wilson
+from trajloom.query.summary import statistics
 
 __all__ = [
     "Info",
