@@ -133,6 +133,10 @@ class Dataset:
         """One row a try at an episode, also failed ones; no rows where the data was not generated."""
         return _scan(self.source, "attempts")
 
+    def rest(self) -> pl.LazyFrame:
+        """One row an array that is no regular column; see `schema.REST`."""
+        return _scan(self.source, "rest")
+
     def __len__(self) -> int:
         """How many episodes there are."""
         return sum(part.num_episodes for part in self.parts())
@@ -360,6 +364,8 @@ def _rows(source: Source, table: str, columns: list[str] | None) -> Iterator[pa.
     for part in source.parts():
         if table == "steps":
             yield from part.steps(columns)
+        elif table == "rest":
+            yield from (rows if columns is None else rows.select(columns) for rows in part.rest())
         else:
             rows = getattr(part, table)()
             yield rows if columns is None else rows.select(columns)

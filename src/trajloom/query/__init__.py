@@ -3,21 +3,39 @@
 What returns tables returns lazy frames, but for `statistics` and `columns`, which are made at once.
 """
 
+from trajloom.query.by_episode import per_episode
 from trajloom.query.component import component
 from trajloom.query.describe import Info, columns, info
+from trajloom.query.initial import coverage, initial_poses, initial_ranges
 from trajloom.query.moments import Moments
+from trajloom.query.motion import action_motion, eef_motion, log_dimensionless_jerk, saturation
 from trajloom.query.outcome import Outcome, failures, lengths, success_rate, successes_by_source, wilson
+from trajloom.query.quantiles import Sketch
+from trajloom.query.repeats import duplicates, near_duplicates
+from trajloom.query.statement import sql
 from trajloom.query.summary import statistics
 
 __all__ = [
     "Info",
     "Moments",
     "Outcome",
+    "Sketch",
+    "action_motion",
     "columns",
     "component",
+    "coverage",
+    "duplicates",
+    "eef_motion",
     "failures",
     "info",
+    "initial_poses",
+    "initial_ranges",
     "lengths",
+    "log_dimensionless_jerk",
+    "near_duplicates",
+    "per_episode",
+    "saturation",
+    "sql",
     "statistics",
     "success_rate",
     "successes_by_source",
