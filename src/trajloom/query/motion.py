@@ -121,6 +121,34 @@ def action_motion(dataset: Dataset, column: str = "actions") -> pl.LazyFrame:
     return per_episode(dataset, [column], mean_change=change, smoothness=log_dimensionless_jerk(*parts, order=2))
 
 
+MOTION = {
+    "of": pl.String, "measure": pl.String, "episodes": pl.UInt32, "mean": pl.Float64, "min": pl.Float64,
+    "median": pl.Float64, "max": pl.Float64,
+}  # fmt: skip
+
+
+def motion(dataset: Dataset) -> pl.LazyFrame:
+    """What `eef_motion` and `action_motion` find, over all episodes; no rows where a dataset has neither column.
+
+    Columns: `of`, an end effector or `actions`; `measure`; `episodes` that have it; `mean`, `min`, `median`, `max`.
+    """
+    frames = [pl.LazyFrame(schema=MOTION)]
+    if eefs(dataset.header):
+        frames.append(_over_episodes(eef_motion(dataset).rename({"eef": "of"})))
+    if any(column.name == "actions" for column in dataset.header.steps):
+        frames.append(_over_episodes(action_motion(dataset).with_columns(of=pl.lit("actions"))))
+    return pl.concat(frames)
+
+
+def _over_episodes(found: pl.LazyFrame) -> pl.LazyFrame:
+    measured = found.unpivot(index=["episode_index", "of"], variable_name="measure", value_name="value")
+    value = pl.col("value")
+    summary = measured.drop_nulls("value").group_by("of", "measure", maintain_order=True).agg(
+        episodes=pl.len(), mean=value.mean(), min=value.min(), median=value.median(), max=value.max()
+    )  # fmt: skip
+    return summary.select(*MOTION)
+
+
 SATURATION = {
     "index": pl.List(pl.Int64), "low": pl.Float64, "high": pl.Float64, "steps": pl.Int64, "at_low": pl.Int64,
     "at_high": pl.Int64, "share": pl.Float64,

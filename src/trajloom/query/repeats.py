@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,7 @@ def _episodes(dataset: Dataset, columns: Sequence[Column]) -> Iterator[tuple[int
         batch = table.combine_chunks().to_batches()[0]
         index = batch.column("episode_index").to_numpy()
         bounds = [0, *(np.flatnonzero(np.diff(index)) + 1).tolist(), len(index)]
-        for start, stop in zip(bounds, bounds[1:], strict=False):
+        for start, stop in pairwise(bounds):
             yield int(index[start]), batch.slice(start, stop - start)
 
 
@@ -123,7 +123,7 @@ def _nearest(index: Array, values: Array, tolerance: float) -> pl.DataFrame:
     scale = np.sqrt(max(values.shape[1], 1))
     found = [(np.empty((0, 2), np.int64), np.empty(0))]
     for pairs in _neighbours(_directions(values), tolerance * scale):
-        distance = np.sqrt(((values[pairs[:, 0]] - values[pairs[:, 1]]) ** 2).mean(axis=1, dtype=np.float64))
+        distance = np.sqrt(((values[pairs[:, 0]] - values[pairs[:, 1]]) ** 2).sum(axis=1, dtype=np.float64)) / scale
         close = distance <= tolerance
         found.append((np.sort(index[pairs[close]], axis=1), distance[close]))
     pairs, distance = np.concatenate([p for p, _ in found]), np.concatenate([d for _, d in found])
