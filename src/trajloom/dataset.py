@@ -112,6 +112,10 @@ class Dataset:
         """One row a try at an episode, also failed ones; no rows where the data was not generated."""
         return scan(self.source, "attempts")
 
+    def rest(self) -> pl.LazyFrame:
+        """One row an array that is no regular column; see `schema.REST`."""
+        return scan(self.source, "rest")
+
     def __len__(self) -> int:
         """How many episodes there are."""
         return sum(part.num_episodes for part in self.parts())

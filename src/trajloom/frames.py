@@ -20,7 +20,11 @@ def scan(source: Source, table: str) -> pl.LazyFrame:
     if not files:
         return empty.lazy()
     frame = pl.scan_parquet(files, schema=empty.schema, glob=False, hive_partitioning=False)
-    return frame.filter(pl.col(INDEX_OF[table]) < source.header.attempts_end) if source.hides() else frame
+    if not source.hides():
+        return frame
+    # the file's own rows of `rest` belong to no episode
+    number = pl.col(INDEX_OF[table])
+    return frame.filter((number < source.header.attempts_end) | number.is_null())
 
 
 def _stream(source: Source, table: str, schema: pl.Schema) -> pl.LazyFrame:
@@ -45,6 +49,8 @@ def _rows(source: Source, table: str, columns: list[str] | None) -> Iterator[pa.
     for part in source.parts():
         if table == "steps":
             yield from part.steps(columns)
+        elif table == "rest":
+            yield from (rows if columns is None else rows.select(columns) for rows in part.rest())
         else:
             rows = getattr(part, table)()
             yield rows if columns is None else rows.select(columns)

@@ -1,5 +1,6 @@
 """What the commands share on a terminal: progress bars on standard error, tables on standard output."""
 
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -88,6 +89,15 @@ def frame(title: str, rows: "pl.DataFrame") -> None:
     _print(title, drawn)
 
 
+def finite(value: Any) -> Any:
+    """Values as JSON can say them: numbers that are none, or infinite, become null."""
+    if isinstance(value, Mapping):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def outcome(found: "Outcome") -> dict[str, object]:
     """A success rate in words."""
     if not found.attempts:
@@ -103,7 +113,8 @@ def outcome(found: "Outcome") -> dict[str, object]:
 
 def _print(title: str, drawn: Table) -> None:
     console = output()
-    console.print(title, style="italic", highlight=False, markup=False, soft_wrap=True)
+    if title:
+        console.print(title, style="italic", highlight=False, markup=False, soft_wrap=True)
     console.print(drawn)
     console.print()
 

@@ -19,6 +19,7 @@ from trajloom.cli.resample import resample
 from trajloom.cli.resize import resize
 from trajloom.cli.slice import slice
 from trajloom.cli.split import split
+from trajloom.cli.sql import sql
 from trajloom.cli.stats import stats
 from trajloom.errors import TrajloomError
 
@@ -33,7 +34,7 @@ typer_app = typer.Typer(
 )
 COMMANDS = (
     annotate, generate, expert, convert, merge, split, slice, drop_columns, resample, resize,
-    actions, info, stats, diff, doctor, compact,
+    actions, info, stats, sql, diff, doctor, compact,
 )  # fmt: skip
 for command in COMMANDS:
     typer_app.command(command.__name__.replace("_", "-"))(command)

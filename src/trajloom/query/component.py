@@ -20,11 +20,20 @@ def component(column: str | Column, *index: int) -> pl.Expr:
     if isinstance(column, str):
         if len(index) != 1:
             raise ShapeError(f"{column}: a name alone takes one index into the flattened row, got {index}")
-        name, flat = column, index[0]
-    else:
-        name, flat = column.name, _flat_index(column, index)
-    values = pl.col(name).ext.storage().cast(pl.List(pl.Float64))
-    return values.list.get(flat).alias(f"{name}[{', '.join(map(str, index))}]")
+        values = pl.col(column).ext.storage().cast(pl.List(pl.Float64)).list.get(index[0])
+        return values.alias(component_name(column, index))
+    flat = _flat_index(column, index)
+    stored = pl.col(column.name)
+    if column.encoding == "tensor":
+        stored = stored.ext.storage().arr.get(flat)
+    elif column.encoding == "list":
+        stored = stored.list.get(flat)
+    return stored.cast(pl.Float64).alias(component_name(column.name, index))
+
+
+def component_name(column: str, index: tuple[int, ...]) -> str:
+    """What a component is called: `actions[0]`, `obs/pose[0, 3]`; a scalar goes by its column's name."""
+    return f"{column}[{', '.join(map(str, index))}]" if index else column
 
 
 def _flat_index(column: Column, index: tuple[int, ...]) -> int:
@@ -32,4 +41,4 @@ def _flat_index(column: Column, index: tuple[int, ...]) -> int:
     if not fits or column.encoding == "image":
         kind = "an image" if column.encoding == "image" else f"of shape {column.shape}"
         raise ShapeError(f"{column.name} is {kind}; it has no component {index}")
-    return int(np.ravel_multi_index(index, column.shape))
+    return int(np.ravel_multi_index(index, column.shape)) if index else 0

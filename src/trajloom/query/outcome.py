@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
 
@@ -86,15 +87,19 @@ def failures(dataset: Dataset) -> pl.LazyFrame:
     )
 
 
-def successes_by_source(dataset: Dataset) -> pl.LazyFrame:
-    """How attempts went that used a source demonstration for a subtask.
+def successes_by_source(dataset: Dataset, per: Literal["segment", "source"] = "segment") -> pl.LazyFrame:
+    """How attempts went that used a source demonstration.
 
-    Columns: `eef`, `subtask`, `source_episode`; `attempts` that chose that source for that subtask, `successes` of
-    the whole attempt among them, their `rate` and its 95 % interval `low` to `high`.
+    Columns: `eef` and `subtask` where it is per segment; `source_episode`; `attempts` that chose that source (for
+    that subtask), `successes` of the whole attempt among them, their `rate` and its 95 % interval `low` to `high`.
+
+    Args:
+        dataset: A generated dataset; others have no rows.
+        per: Each source's segments apart, or each source as a whole.
     """
+    key = ["eef", "subtask", "source_episode"] if per == "segment" else ["source_episode"]
     used = dataset.attempts().select("attempt", "success", "choices").explode("choices").drop_nulls("choices")
-    used = used.unnest("choices").unique(["attempt", "eef", "subtask", "source_episode"])
-    key = ["eef", "subtask", "source_episode"]
+    used = used.unnest("choices").unique(["attempt", *key])
     counted = used.group_by(key).agg(attempts=pl.len(), successes=pl.col("success").sum())
     return counted.with_columns(rate=pl.col("successes") / pl.col("attempts"), **_wilson_columns()).sort(key)
 
