@@ -1,0 +1,7 @@
+"""Training batches from any dataset: items by number or as a stream, for PyTorch or for NumPy alone."""
+
+from trajloom.load.dataset import TrajectoryDataset
+from trajloom.load.items import collate
+from trajloom.load.normalizer import Normalizer
+
+__all__ = ["Normalizer", "TrajectoryDataset", "collate"]
