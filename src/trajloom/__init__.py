@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trajloom.augmentation import Augmentation, batch_aug, global_aug, local_aug
     from trajloom.batch import Batch
     from trajloom.dataset import Dataset, merge, read
-    from trajloom.load import TrajectoryDataset
+    from trajloom.load import TrajectoryDataset, TrajectoryStream
     from trajloom.mimicgen import DataGenerator
     from trajloom.run import expert, generate
     from trajloom.store import compact
@@ -39,6 +39,7 @@ _HOMES = {
     "TaskSpec": "trajloom.task",
     "DataGenerator": "trajloom.mimicgen",
     "TrajectoryDataset": "trajloom.load",
+    "TrajectoryStream": "trajloom.load",
 }
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Subtask",
     "TaskSpec",
     "TrajectoryDataset",
+    "TrajectoryStream",
     "__version__",
     "annotate",
     "batch_aug",

@@ -3,5 +3,6 @@
 from trajloom.load.dataset import TrajectoryDataset
 from trajloom.load.items import collate
 from trajloom.load.normalizer import Normalizer
+from trajloom.load.stream import StreamLoader, TrajectoryStream
 
-__all__ = ["Normalizer", "TrajectoryDataset", "collate"]
+__all__ = ["Normalizer", "StreamLoader", "TrajectoryDataset", "TrajectoryStream", "collate"]

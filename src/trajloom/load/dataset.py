@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from trajloom.errors import SettingsError, UnknownNameError
-from trajloom.load import chance, goals, items
+from trajloom.load import goals, items
 from trajloom.load.fields import Field, Images, as_arrays, as_tensors, fields_of, put
 from trajloom.load.goals import Goal
 from trajloom.load.groups import Dtype
@@ -39,7 +39,8 @@ class TrajectoryDataset:
 
     def __init__(
         self, data: Data, seq_length: int | None = None, *, frame_stack: int = 1, pad: Pad = True,
-        pad_mask: bool = False, columns: Columns = None, split: str | None = None, episodes: Iterable[int] | None = None,
+        pad_mask: bool = False, columns: Columns = None, split: str | None = None,
+        episodes: Iterable[int] | None = None,
         normalize: Normalize = None, goal: Goal | None = None, dtype: Dtype = "float32", images: Images = "uint8",
         channels_first: bool = False, layout: Layout = "source", arrays: Arrays = "torch", seed: int = 0,
         cache: str | os.PathLike[str] | None = None, **read_options: Any,
@@ -90,7 +91,6 @@ class TrajectoryDataset:
         self._single = seq_length is None and frame_stack == 1
         self._opened = open_packed(data, columns, dtype, cache, read_options)
         self._windows = Windows(self._records, self.shape, _positions(self._records, split, episodes))
-        self._key = chance.key_of(seed, "goal")
         self._keys = item_keys(self._opened.header, self._opened.columns, layout)
         self._scales, self.normalizer = scales(self._records, normalize, self._windows.episodes, self._keys)
         groups = [rows.group for rows in self._records.groups]
@@ -138,18 +138,23 @@ class TrajectoryDataset:
         """Items of some numbers, gathered at once; PyTorch asks for each batch by this."""
         return Gathered(self.gather(numbers), len(numbers))
 
-    def gather(self, numbers: Sequence[int] | Array) -> dict[str, Any]:
-        """A batch of items of some numbers, as `arrays` says: nested, (B, L, ...)."""
+    def gather(self, numbers: Sequence[int] | Array, *, epoch: int = 0) -> dict[str, Any]:
+        """A batch of items of some numbers, as `arrays` says: nested, (B, L, ...).
+
+        Args:
+            numbers: (B,). Which items.
+            epoch: Draws other goals for the same items; items by number are those of epoch 0.
+        """
         if self.arrays == "numpy":
-            return self.batch(numbers)
+            return self.batch(numbers, epoch=epoch)
         from_numpy = items.torch().from_numpy
-        return self._gathered(np.asarray(numbers, np.int64), as_tensors, from_numpy)
+        return self._gathered(np.asarray(numbers, np.int64), epoch, as_tensors, from_numpy)
 
-    def batch(self, numbers: Sequence[int] | Array) -> dict[str, Any]:
+    def batch(self, numbers: Sequence[int] | Array, *, epoch: int = 0) -> dict[str, Any]:
         """A batch of items of some numbers as NumPy arrays: nested, (B, L, ...)."""
-        return self._gathered(np.asarray(numbers, np.int64), as_arrays, lambda block: block)
+        return self._gathered(np.asarray(numbers, np.int64), epoch, as_arrays, lambda block: block)
 
-    def _gathered(self, numbers: Array, views: Views, own: Own) -> dict[str, Any]:
+    def _gathered(self, numbers: Array, epoch: int, views: Views, own: Own) -> dict[str, Any]:
         """A batch; `own` makes of a block what `views` takes apart."""
         about, episode = self._windows.about(numbers)
         rows = self._windows.rows(about, episode)
@@ -160,15 +165,15 @@ class TrajectoryDataset:
                 scale.apply(block)
             views(own(block), fields, tree)
         if self.goal is not None:
-            self._add_goal(self._goal_rows(self.goal, rows, about, numbers), views, own, tree)
+            self._add_goal(self._goal_rows(self.goal, rows, about, numbers, epoch), views, own, tree)
         if self.pad_mask:
             self._add_mask(rows, own, tree)
         return tree
 
-    def _goal_rows(self, goal: Goal, rows: Rows, about: Array, numbers: Array) -> Array:
+    def _goal_rows(self, goal: Goal, rows: Rows, about: Array, numbers: Array, epoch: int) -> Array:
         if self.layout == "robomimic" and goal == "last":
             return goals.last_for_robomimic(rows, self.shape)
-        return goals.goal_rows(goal, rows, about, numbers, self._key)
+        return goals.goal_rows(goal, rows, about, numbers, goals.key_of(self.seed, epoch))
 
     def _add_goal(self, at: Array, views: Callable[..., None], own: Own, tree: dict[str, Any]) -> None:
         for packed, fields, scale in zip(self._records.groups, self._goals, self._scales, strict=True):

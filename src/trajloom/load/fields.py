@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +25,15 @@ class Field:
     slot: Slot
     channels_first: bool = False
     as_float: bool = False
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        return self.slot.column.shape
+
+    @cached_property
+    def bounds(self) -> tuple[int, int]:
+        """Its first element in a row, and the one after its last."""
+        return self.slot.start, self.slot.stop
 
     @property
     def path(self) -> str:
@@ -54,34 +64,37 @@ def put(tree: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:
 def as_arrays(block: Array, fields: Sequence[Field], tree: dict[str, Any]) -> None:
     """Put views of a block (..., width) into a tree."""
     for field in fields:
-        column, start, stop = field.slot.column, field.slot.start, field.slot.stop
-        values = block[..., start:stop].reshape(*block.shape[:-1], *column.shape)
+        start, stop = field.bounds
+        values = block[..., start:stop]
+        if len(field.shape) != 1:
+            values = values.reshape(*block.shape[:-1], *field.shape)
         put(tree, field.keys, _image(values, field, lambda x: np.moveaxis(x, -1, -3), _scaled_array))
 
 
 def as_tensors(block: Any, fields: Sequence[Field], tree: dict[str, Any]) -> None:
     """Put views of a tensor (..., width) into a tree; they share its memory."""
     for field, values in zip(fields, _pieces(block, fields), strict=True):
-        shape = field.slot.column.shape
-        if not shape:
+        if not field.shape:
             values = values[..., 0]
-        elif len(shape) > 1:
-            values = values.unflatten(-1, shape)
+        elif len(field.shape) > 1:
+            values = values.unflatten(-1, field.shape)
         put(tree, field.keys, _image(values, field, lambda x: x.movedim(-1, -3), _scaled_tensor))
 
 
 def _pieces(block: Any, fields: Sequence[Field]) -> Sequence[Any]:
     """The fields' parts of a tensor's last axis; all of them in one call where they fill it."""
-    sizes = [field.slot.column.size for field in fields]
+    sizes = [stop - start for start, stop in (field.bounds for field in fields)]
     if sum(sizes) == block.shape[-1]:
         return block.split(sizes, -1)
-    return [block.narrow(-1, field.slot.start, size) for field, size in zip(fields, sizes, strict=True)]
+    return [block.narrow(-1, field.bounds[0], size) for field, size in zip(fields, sizes, strict=True)]
 
 
 def _image(values: Any, field: Field, move: Callable[[Any], Any], scaled: Callable[[Any], Any]) -> Any:
     if field.as_float:
         values = scaled(values)
-    return move(values) if field.channels_first else values
+    if field.channels_first:
+        values = move(values)
+    return values
 
 
 def _scaled_array(values: Array) -> Array:

@@ -1,6 +1,7 @@
 """Goals: a later step of the same episode, whose observations an item carries along."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,12 @@ from trajloom.tables import Array
 
 Goal = Literal["last", "future"]
 """The last step of the episode; or any step from the item's own on, drawn by seed and number."""
+
+
+@lru_cache(maxsize=16)
+def key_of(seed: int, epoch: int) -> np.uint64:
+    """What decides the draws of an epoch."""
+    return chance.key_of(seed, "goal", epoch)
 
 
 def goal_rows(goal: Goal, rows: Rows, about: Array, numbers: Array, key: np.uint64) -> Array:

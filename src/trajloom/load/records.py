@@ -17,30 +17,28 @@ from trajloom.load.packing import INDEX
 from trajloom.tables import Array
 
 
-@dataclass(frozen=True)
 class Rows:
-    """Where the windows of a batch lie, in rows of the whole dataset. Each is (B,) int64."""
+    """Where the windows of a batch lie, in rows of the whole dataset."""
 
-    first: Array
-    """First row of the window; below `low` where it is padded."""
-    low: Array
-    """First row of its episode."""
-    high: Array
-    """Last row of its episode."""
-    length: int
-    """Rows of a window."""
+    __slots__ = ("first", "high", "length", "low", "padded", "rows_of_padded")
 
-    @cached_property
-    def padded(self) -> Array:
-        """Numbers of the windows that reach out of their episode."""
-        return np.flatnonzero((self.first < self.low) | (self.first + (self.length - 1) > self.high))
-
-    @cached_property
-    def of_padded(self) -> Array:
-        """(P, length). Rows of the padded windows: beyond the episode, its first or last row again."""
-        at = self.padded
-        rows = self.first[at, None] + np.arange(self.length)
-        return rows.clip(self.low[at, None], self.high[at, None])
+    def __init__(self, first: Array, low: Array, high: Array, length: int, reaches_back: bool = True):
+        """Args:
+        first: (B,) int64. First row of the window; below `low` where it is padded.
+        low: (B,) int64. First row of its episode.
+        high: (B,) int64. Last row of its episode.
+        length: Rows of a window.
+        reaches_back: Whether a window may begin before its episode.
+        """
+        self.first, self.low, self.high, self.length = first, low, high, length
+        outside = first + (length - 1) > high
+        if reaches_back:
+            outside |= first < low
+        self.padded = at = outside.nonzero()[0]
+        """(P,) int64. Numbers of the windows that reach out of their episode."""
+        rows = np.maximum(first[at, None] + np.arange(length), low[at, None])
+        self.rows_of_padded = np.minimum(rows, high[at, None])
+        """(P, length). Their rows; beyond the episode its first or last one again."""
 
     @property
     def inside(self) -> Array:
@@ -79,20 +77,27 @@ class GroupRows:
         """(B, width). Single rows."""
         return self.array.take(rows, axis=0, mode="clip")
 
+    @cached_property
+    def _overlapping(self) -> dict[int, Array]:
+        """Length -> windows (N - length + 1,) that overlap, each seen as one value of many bytes."""
+        return {}
+
     def windows(self, rows: Rows) -> Array:
         """(B, length, width). Windows of rows; one copy a window, however many columns there are."""
-        array, length = self.array, rows.length
-        count = len(array) - length + 1
+        length, count = rows.length, len(self.array) - rows.length + 1
         if count < 1:
             everything = rows.first[:, None] + np.arange(length)
             return self.at(everything.clip(rows.low[:, None], rows.high[:, None]))
-        # windows that overlap, each seen as one value of many bytes
-        whole = np.dtype((np.void, self.group.nbytes * length))
-        overlapping = np.ndarray((count,), whole, array, 0, (self.group.nbytes,))
-        found = overlapping[rows.first.clip(0, count - 1)]
-        out = found.view(self.group.dtype).reshape(len(found), length, self.group.width)
+        overlapping = self._overlapping.get(length)
+        if overlapping is None:
+            whole = np.dtype((np.void, self.group.nbytes * length))
+            overlapping = np.ndarray((count,), whole, self.array, 0, (self.group.nbytes,))
+            self._overlapping[length] = overlapping
+        # whoever would begin or end outside of the file is padded
+        found = overlapping[np.minimum(np.maximum(rows.first, 0), count - 1)]
+        out = found.view(self.group.dtype).reshape(len(found), length, -1)
         if len(rows.padded):
-            out[rows.padded] = self.at(rows.of_padded)
+            out[rows.padded] = self.at(rows.rows_of_padded)
         return out
 
 

@@ -18,7 +18,7 @@ BLOCK_BYTES = 8 << 20
 
 
 def of_group(records: Records, rows: GroupRows, episodes: Sequence[int] | None) -> dict[str, Array]:
-    """`mean`, `std`, `min` and `max` of the rows of some episodes (None: all), each (width,) float64; NaN do not count."""
+    """`mean`, `std`, `min`, `max` of the rows of some episodes (None: all), (width,) float64 each; NaN do not count."""
     told = f"{rows.path.name} {'all' if episodes is None else list(episodes)}"
     path = records.folder / f"statistics-{hashlib.sha256(told.encode()).hexdigest()[:16]}.npy"
     try:

@@ -93,6 +93,10 @@ class Windows:
         return self.episodes is None and not self.shape.left_out
 
     def __len__(self) -> int:
+        return self._count
+
+    @cached_property
+    def _count(self) -> int:
         if self._every_row:
             return len(self.records.episode_of_row)
         return int(self._ends[-1]) if len(self._ends) else 0
@@ -103,10 +107,9 @@ class Windows:
         Raises:
             IndexError: A number is not in [-len, len).
         """
-        count = len(self)
         numbers = np.asarray(numbers, dtype=np.int64)
-        if len(numbers) and (numbers.min() < 0 or numbers.max() >= count):
-            numbers = _from_the_end(numbers, count)
+        if len(numbers) and (numbers.min() < 0 or numbers.max() >= self._count):
+            numbers = _from_the_end(numbers, self._count)
         if self._every_row:
             return numbers, self.records.episode_of_row.take(numbers)
         at = np.searchsorted(self._ends, numbers, side="right")
@@ -115,8 +118,9 @@ class Windows:
 
     def rows(self, about: Array, episode: Array) -> Rows:
         """Rows of the windows that are about some rows."""
-        starts = self.records.starts
-        return Rows(about - self.shape.before, starts.take(episode), starts.take(episode + 1) - 1, self.shape.length)
+        starts, before = self.records.starts, self.shape.before
+        low, high = starts.take(episode), starts.take(episode + 1) - 1
+        return Rows(about - before if before else about, low, high, self.shape.length, before > 0)
 
 
 def _from_the_end(numbers: Array, count: int) -> Array:
