@@ -15,7 +15,7 @@ from trajloom.load.groups import Dtype
 from trajloom.load.items import Gathered, Item
 from trajloom.load.names import Layout, item_keys
 from trajloom.load.normalizer import Normalizer
-from trajloom.load.opening import Columns, Data, open_packed
+from trajloom.load.opening import Columns, Data, Found, find
 from trajloom.load.records import Records, Rows
 from trajloom.load.scaling import Normalize, scales
 from trajloom.load.windows import Pad, Shape, Windows, padding
@@ -38,7 +38,7 @@ class TrajectoryDataset:
     """
 
     def __init__(
-        self, data: Data, seq_length: int | None = None, *, frame_stack: int = 1, pad: Pad = True,
+        self, data: Data | Found, seq_length: int | None = None, *, frame_stack: int = 1, pad: Pad = True,
         pad_mask: bool = False, columns: Columns = None, split: str | None = None,
         episodes: Iterable[int] | None = None,
         normalize: Normalize = None, goal: Goal | None = None, dtype: Dtype = "float32", images: Images = "uint8",
@@ -89,7 +89,7 @@ class TrajectoryDataset:
         self.shape = Shape(seq_length=1 if seq_length is None else seq_length, frame_stack=frame_stack, **padding(pad))
         self.goal, self.layout, self.arrays, self.seed, self.pad_mask = goal, layout, arrays, seed, pad_mask
         self._single = seq_length is None and frame_stack == 1
-        self._opened = open_packed(data, columns, dtype, cache, read_options)
+        self._opened = find(data, cache, read_options).packed(columns, dtype)
         self._windows = Windows(self._records, self.shape, _positions(self._records, split, episodes))
         self._keys = item_keys(self._opened.header, self._opened.columns, layout)
         self._scales, self.normalizer = scales(self._records, normalize, self._windows.episodes, self._keys)

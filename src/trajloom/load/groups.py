@@ -17,7 +17,9 @@ APART_BYTES = 4096
 """A column whose row is at least so large has a file of its own, as images do."""
 
 Dtype = str | Mapping[str, str] | None
-"""Element type of all float columns, or of columns by name, or None: that of the source."""
+"""Element type of all float columns; or of columns by name, where the name "float" stands for all other float columns;
+or None: that of the source."""
+FLOATS = "float"
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,14 @@ def _packed_types(columns: Sequence[Column], dtype: Dtype) -> dict[str, str]:
     found = {column.name: column.dtype for column in columns}
     if dtype is None:
         return found
-    if isinstance(dtype, str):
-        told = {name: dtype for name, kind in found.items() if kind.startswith("float")}
-        _must_be_float(dtype)
-    else:
-        unknown = sorted(set(dtype) - set(found))
-        if unknown:
-            raise UnknownNameError("column", ", ".join(unknown), found)
-        told = dict(dtype)
+    asked = {FLOATS: dtype} if isinstance(dtype, str) else dict(dtype)
+    floats = asked.pop(FLOATS, None)
+    if floats not in (None, "float16", "float32", "float64"):
+        raise SettingsError(f"floats can be packed as 'float16', 'float32' or 'float64', not as {floats!r}")
+    unknown = sorted(set(asked) - set(found))
+    if unknown:
+        raise UnknownNameError("column", ", ".join(unknown), found)
+    told = {name: floats for name, kind in found.items() if floats and kind.startswith("float")} | asked
     wrong = sorted({kind for kind in told.values() if kind not in ELEMENT_TYPES})
     if wrong:
         raise SettingsError(f"no element type {', '.join(wrong)}; there are: {', '.join(ELEMENT_TYPES)}")
@@ -113,8 +115,3 @@ def _packed_types(columns: Sequence[Column], dtype: Dtype) -> dict[str, str]:
     if lossy:
         raise SettingsError(f"columns cannot be packed so without losing what they are: {', '.join(lossy)}")
     return {**found, **told}
-
-
-def _must_be_float(dtype: str) -> None:
-    if dtype not in ("float16", "float32", "float64"):
-        raise SettingsError(f"dtype must be 'float16', 'float32', 'float64', None, or name columns; got {dtype!r}")

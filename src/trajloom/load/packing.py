@@ -58,7 +58,10 @@ def is_packed(folder: Path, groups: Sequence[Group]) -> bool:
 
 # ---- episodes --------------------------------------------------------------------------------------------------
 
-INDEX = ("starts.npy", "episode_index.npy", "episode_of_row.npy")
+STARTS, NUMBERS, OWNERS, SPLITS = "starts.i64", "episode_index.i64", "episode_of_row.i32", "splits.json"
+"""Rows of the episodes' first steps and N; their numbers; the position of each row's episode; who is in which split."""
+AT_A_TIME = 4096
+"""Episodes whose rows are written at a time."""
 
 
 def _write_index(folder: Path, dataset: Dataset) -> Array:
@@ -66,13 +69,15 @@ def _write_index(folder: Path, dataset: Dataset) -> Array:
     names = ["episode_index", "length", "splits"]
     episodes = pa.concat_tables([part.episodes().select(names) for part in dataset.parts()] or [_no_episodes()])
     lengths = episodes.column("length").to_numpy()
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    owner = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
-    arrays = (starts, episodes.column("episode_index").to_numpy(), owner)
-    for name, array in zip(INDEX, arrays, strict=True):
-        with draft(folder / name) as file:
-            np.save(file, array)
-    with draft(folder / "splits.json") as file:
+    with draft(folder / STARTS) as file:
+        file.write(np.concatenate([[0], np.cumsum(lengths)]).astype("<i8").data)
+    with draft(folder / NUMBERS) as file:
+        file.write(episodes.column("episode_index").to_numpy().astype("<i8").data)
+    with draft(folder / OWNERS) as file:
+        for start in range(0, len(lengths), AT_A_TIME):
+            some = lengths[start : start + AT_A_TIME]
+            file.write(np.repeat(np.arange(start, start + len(some), dtype="<i4"), some).data)
+    with draft(folder / SPLITS) as file:
         file.write(json.dumps(_splits(episodes.column("splits").to_pylist())).encode())
     return lengths
 

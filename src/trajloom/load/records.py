@@ -13,7 +13,7 @@ import numpy as np
 
 from trajloom.load import place
 from trajloom.load.groups import Group
-from trajloom.load.packing import INDEX
+from trajloom.load.packing import NUMBERS, OWNERS, SPLITS, STARTS
 from trajloom.tables import Array
 
 
@@ -63,15 +63,7 @@ class GroupRows:
     @cached_property
     def array(self) -> Array:
         """(N, width). All rows, read-only; what is used of them comes from the disk as it is used."""
-        size = os.path.getsize(self.path)
-        if not size:
-            return np.empty((0, self.group.width), self.group.dtype)
-        with open(self.path, "rb") as file:
-            mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
-        if size > _memory() // 2 and hasattr(mmap, "MADV_RANDOM"):
-            # what is read ahead would push out of memory what the next batches need
-            mapped.madvise(mmap.MADV_RANDOM)
-        return np.frombuffer(mapped, self.group.dtype).reshape(-1, self.group.width)
+        return _mapped(self.path, self.group.dtype).reshape(-1, self.group.width)
 
     def at(self, rows: Array) -> Array:
         """(B, width). Single rows."""
@@ -101,6 +93,19 @@ class GroupRows:
         return out
 
 
+def _mapped(path: Path, dtype: str) -> Array:
+    """(N,). A file's values, read-only."""
+    size = os.path.getsize(path)
+    if not size:
+        return np.empty(0, dtype)
+    with open(path, "rb") as file:
+        mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+    if size > _memory() // 2 and hasattr(mmap, "MADV_RANDOM"):
+        # what is read ahead would push out of memory what the next batches need
+        mapped.madvise(mmap.MADV_RANDOM)
+    return np.frombuffer(mapped, dtype)
+
+
 def _memory() -> int:
     """Bytes of the machine's memory."""
     try:
@@ -123,28 +128,24 @@ class Records:
         self.__dict__.update(state)
 
     @cached_property
-    def _index(self) -> list[Array]:
-        return [np.load(self.folder / name, mmap_mode="r", allow_pickle=False).view(np.ndarray) for name in INDEX]
-
-    @property
     def starts(self) -> Array:
         """(E + 1,) int64. Rows of the episodes' first steps, and N."""
-        return self._index[0]
+        return _mapped(self.folder / STARTS, "<i8")
 
-    @property
+    @cached_property
     def episode_index(self) -> Array:
         """(E,) int64."""
-        return self._index[1]
+        return _mapped(self.folder / NUMBERS, "<i8")
 
-    @property
+    @cached_property
     def episode_of_row(self) -> Array:
         """(N,) int32. Position of each row's episode."""
-        return self._index[2]
+        return _mapped(self.folder / OWNERS, "<i4")
 
     @cached_property
     def splits(self) -> dict[str, list[int]]:
         """Split -> positions of its episodes."""
-        return json.loads((self.folder / "splits.json").read_text())
+        return json.loads((self.folder / SPLITS).read_text())
 
 
 def open_records(folder: Path, groups: Sequence[Group]) -> Records:

@@ -41,16 +41,17 @@ def modes_of(groups: Sequence[Group], normalize: Normalize) -> dict[str, Mode]:
     columns = {slot.column.name: slot.column for group in groups for slot in group.slots}
     if normalize is None:
         return {}
+    floats = [group for group in groups if group.dtype.startswith("float") and not group.apart]
+    plain = [slot.column.name for group in floats for slot in group.slots]
     if isinstance(normalize, str):
-        plain = [group for group in groups if not group.apart]
-        names = [slot.column.name for group in plain if group.dtype.startswith("float") for slot in group.slots]
-        return {name: normalize for name in names if name != "rewards"}
+        return {name: normalize for name in plain if name != "rewards"}
     found: dict[str, Mode] = {}
     for pattern, mode in normalize.items():
         fit = [name for name in columns if fits(path_of(name), [pattern])]
         if not fit:
             raise UnknownNameError("column", pattern, columns)
-        found |= dict.fromkeys(fit, mode)
+        # a pattern means those that it can mean
+        found |= {name: mode for name in fit if name == pattern or name in plain}
     whole = [name for name in found if not columns[name].dtype.startswith("float")]
     if whole:
         raise SettingsError(f"only columns of floats can be normalised; {', '.join(whole)} are not, see `dtype`")
