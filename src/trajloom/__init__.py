@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from trajloom.augmentation import Augmentation, batch_aug, global_aug, local_aug
     from trajloom.batch import Batch
     from trajloom.dataset import Dataset, merge, read
+    from trajloom.load import TrajectoryDataset, TrajectoryStream
     from trajloom.mimicgen import DataGenerator
     from trajloom.run import expert, generate
     from trajloom.store import compact
@@ -37,6 +38,8 @@ _HOMES = {
     "Subtask": "trajloom.task",
     "TaskSpec": "trajloom.task",
     "DataGenerator": "trajloom.mimicgen",
+    "TrajectoryDataset": "trajloom.load",
+    "TrajectoryStream": "trajloom.load",
 }
 
 __all__ = [
@@ -47,6 +50,8 @@ __all__ = [
     "Dataset",
     "Subtask",
     "TaskSpec",
+    "TrajectoryDataset",
+    "TrajectoryStream",
     "__version__",
     "annotate",
     "batch_aug",

@@ -6,6 +6,7 @@ import typer
 
 from trajloom.cli.actions import actions
 from trajloom.cli.annotate import annotate
+from trajloom.cli.cache import commands as cache_commands
 from trajloom.cli.compact import compact
 from trajloom.cli.convert import convert
 from trajloom.cli.diff import diff
@@ -38,6 +39,7 @@ COMMANDS = (
 )  # fmt: skip
 for command in COMMANDS:
     typer_app.command(command.__name__.replace("_", "-"))(command)
+typer_app.add_typer(cache_commands, name="cache")
 
 
 @typer_app.callback(invoke_without_command=True)

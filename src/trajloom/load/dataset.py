@@ -1,0 +1,223 @@
+"""Training items by number: `TrajectoryDataset`, a map-style dataset for PyTorch, or for NumPy alone."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from trajloom.errors import SettingsError, UnknownNameError
+from trajloom.load import goals, items
+from trajloom.load.fields import Field, Images, as_arrays, as_tensors, fields_of, put
+from trajloom.load.goals import Goal
+from trajloom.load.groups import Dtype
+from trajloom.load.items import Gathered, Item
+from trajloom.load.names import Layout, item_keys
+from trajloom.load.normalizer import Normalizer
+from trajloom.load.opening import Columns, Data, Found, find
+from trajloom.load.records import Records, Rows
+from trajloom.load.scaling import Normalize, scales
+from trajloom.load.windows import Pad, Shape, Windows, padding
+from trajloom.tables import Array
+
+Arrays = Literal["torch", "numpy"]
+Own = Callable[[Array], Any]
+Views = Callable[[Any, Sequence[Field], dict[str, Any]], None]
+
+
+class TrajectoryDataset:
+    """A dataset of ours or of any format as training items, each found by its number.
+
+    `torch.utils.data.DataLoader` takes it as it is, and gets each batch by one gather. An item depends on the dataset,
+    the seed and its number alone. Columns are unpacked once into the cache folder (`trajloom cache list`) and mapped
+    into memory from there: a process holds the batches that it makes, and the system's page cache all else.
+
+    >>> dataset = TrajectoryDataset("demos.hdf5", seq_length=10, columns=["actions", "obs/*"])  # doctest: +SKIP
+    >>> loader = DataLoader(dataset, batch_size=256, shuffle=True)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, data: Data | Found, seq_length: int | None = None, *, frame_stack: int = 1, pad: Pad = True,
+        pad_mask: bool = False, columns: Columns = None, split: str | None = None,
+        episodes: Iterable[int] | None = None,
+        normalize: Normalize = None, goal: Goal | None = None, dtype: Dtype = "float32", images: Images = "uint8",
+        channels_first: bool = False, layout: Layout = "source", arrays: Arrays = "torch", seed: int = 0,
+        cache: str | os.PathLike[str] | None = None, **read_options: Any,
+    ):  # fmt: skip
+        """Open a dataset; what is not in the cache is unpacked now.
+
+        Args:
+            data: A path or URL of any format, or a `Dataset`. A `Dataset` that was changed in memory is read once each
+                time to know whether the cache has it; write it first to avoid that.
+            seq_length: Steps of a window from the step that it is about on; an item's arrays are then (L, ...). None
+                makes an item a single step, without an axis of time.
+            frame_stack: Steps up to the one that a window is about, it included: L is `frame_stack - 1 + seq_length`.
+            pad: Whether windows reach out of their episode, where its first or last step is there again: True, False,
+                "start" or "end" alone. Without, there is no window about steps that would need it.
+            pad_mask: Whether an item says which of its steps are in the episode: `pad_mask`, (L,) bool.
+            columns: Names or patterns of columns, ours or the source's: ["actions", "obs/*"]. None takes all.
+            split: Only the episodes of this split (robomimic's filter key).
+            episodes: Only the episodes of these numbers (`episode_index`).
+            normalize: "mean_std" or "min_max" (to [-1, 1]) for all float columns but rewards and images, or a dict of
+                names or patterns; from exact statistics of the episodes that are loaded. See `normalizer`.
+            goal: "last" adds the observations of the episode's last step under `goal`, "future" those of a step
+                from the item's own on, drawn by seed and number.
+            dtype: What float columns become; None keeps them, a dict names columns.
+            images: "float32" makes colour images numbers from 0 to 1.
+            channels_first: Whether images are (C, H, W): a view, laid out as PyTorch's `channels_last`.
+            layout: "source" has the names of the source's own files, nested at each slash; "robomimic" the items of
+                its SequenceDataset (see `load.robomimic`).
+            arrays: "torch" or "numpy"; `batch` gives NumPy either way.
+            seed: Of what is drawn.
+            cache: The cache folder; None is the user's.
+            read_options: How `trajloom.read` is to read a path.
+
+        Raises:
+            UnknownNameError: A column, split or episode is not there.
+            SettingsError: Settings contradict each other, or the data.
+            MissingExtraError: Tensors are asked for, and PyTorch is not installed.
+        """
+        if arrays not in ("torch", "numpy"):
+            raise SettingsError(f"arrays must be 'torch' or 'numpy', got {arrays!r}")
+        if goal not in (None, "last", "future"):
+            raise SettingsError(f"goal must be None, 'last' or 'future', got {goal!r}")
+        if layout not in ("source", "robomimic"):
+            raise SettingsError(f"layout must be 'source' or 'robomimic', got {layout!r}")
+        if arrays == "torch":
+            items.torch()
+        self.shape = Shape(seq_length=1 if seq_length is None else seq_length, frame_stack=frame_stack, **padding(pad))
+        self.goal, self.layout, self.arrays, self.seed, self.pad_mask = goal, layout, arrays, seed, pad_mask
+        self._single = seq_length is None and frame_stack == 1
+        self._opened = find(data, cache, read_options).packed(columns, dtype)
+        self._windows = Windows(self._records, self.shape, _positions(self._records, split, episodes))
+        self._keys = item_keys(self._opened.header, self._opened.columns, layout)
+        self._scales, self.normalizer = scales(self._records, normalize, self._windows.episodes, self._keys)
+        groups = [rows.group for rows in self._records.groups]
+        self._fields = [fields_of(group, self._keys, images, channels_first) for group in groups]
+        self._goals = [goals.goal_fields(fields, layout) if goal else () for fields in self._fields]
+        if goal:
+            goals.must_have(self._goals, layout)
+
+    normalizer: Normalizer | None
+    """How columns are scaled, to scale others alike and to scale back; None where they are not."""
+
+    @property
+    def _records(self) -> Records:
+        return self._opened.records
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns of `steps` that are loaded."""
+        return [column.name for column in self._opened.columns]
+
+    @property
+    def num_episodes(self) -> int:
+        """Episodes that are loaded, with those too short for a window."""
+        chosen = self._windows.episodes
+        return len(self._records.episode_index) if chosen is None else len(chosen)
+
+    @property
+    def identity(self) -> str:
+        """A hash of all that decides which items there are, and in what order."""
+        told = (self._records.folder.name, self.shape, self._windows.episodes)
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def where(self, number: int) -> tuple[int, int]:
+        """The `episode_index` and the frame of the step that an item is about."""
+        (row,), (episode,) = self._windows.about(np.array([number]))
+        return int(self._records.episode_index[episode]), int(row - self._records.starts[episode])
+
+    def __getitem__(self, number: int) -> Item:
+        return self.__getitems__([number])[0]
+
+    def __getitems__(self, numbers: Sequence[int]) -> Gathered:
+        """Items of some numbers, gathered at once; PyTorch asks for each batch by this."""
+        return Gathered(self.gather(numbers), len(numbers))
+
+    def gather(self, numbers: Sequence[int] | Array, *, epoch: int = 0) -> dict[str, Any]:
+        """A batch of items of some numbers, as `arrays` says: nested, (B, L, ...).
+
+        Args:
+            numbers: (B,). Which items.
+            epoch: Draws other goals for the same items; items by number are those of epoch 0.
+        """
+        if self.arrays == "numpy":
+            return self.batch(numbers, epoch=epoch)
+        from_numpy = items.torch().from_numpy
+        return self._gathered(np.asarray(numbers, np.int64), epoch, as_tensors, from_numpy)
+
+    def batch(self, numbers: Sequence[int] | Array, *, epoch: int = 0) -> dict[str, Any]:
+        """A batch of items of some numbers as NumPy arrays: nested, (B, L, ...)."""
+        return self._gathered(np.asarray(numbers, np.int64), epoch, as_arrays, lambda block: block)
+
+    def _gathered(self, numbers: Array, epoch: int, views: Views, own: Own) -> dict[str, Any]:
+        """A batch; `own` makes of a block what `views` takes apart."""
+        about, episode = self._windows.about(numbers)
+        rows = self._windows.rows(about, episode)
+        tree: dict[str, Any] = {}
+        for packed, fields, scale in zip(self._records.groups, self._fields, self._scales, strict=True):
+            block = packed.at(about) if self._single else packed.windows(rows)
+            if scale is not None:
+                scale.apply(block)
+            views(own(block), fields, tree)
+        if self.goal is not None:
+            self._add_goal(self._goal_rows(self.goal, rows, about, numbers, epoch), views, own, tree)
+        if self.pad_mask:
+            self._add_mask(rows, own, tree)
+        return tree
+
+    def _goal_rows(self, goal: Goal, rows: Rows, about: Array, numbers: Array, epoch: int) -> Array:
+        if self.layout == "robomimic" and goal == "last":
+            return goals.last_for_robomimic(rows, self.shape)
+        return goals.goal_rows(goal, rows, about, numbers, goals.key_of(self.seed, epoch))
+
+    def _add_goal(self, at: Array, views: Callable[..., None], own: Own, tree: dict[str, Any]) -> None:
+        for packed, fields, scale in zip(self._records.groups, self._goals, self._scales, strict=True):
+            if fields:
+                block = packed.at(at)
+                if scale is not None:
+                    scale.apply(block)
+                views(own(block), fields, tree)
+
+    def _add_mask(self, rows: Rows, own: Own, tree: dict[str, Any]) -> None:
+        inside = rows.inside
+        if self.layout == "source":
+            put(tree, ("pad_mask",), own(inside))
+            return
+        mask = own(inside[..., None])
+        tree["pad_mask"] = mask
+        for group in ("obs", "next_obs"):
+            if group in tree:
+                tree[group]["pad_mask"] = mask
+        if "goal_obs" in tree:
+            tree["goal_obs"]["pad_mask"] = own(np.ones((len(inside), 1), bool))
+
+    def __repr__(self) -> str:
+        shape = "" if self._single else f" of {self.shape.length} steps"
+        return (
+            f"TrajectoryDataset({self._opened.of!r}, {len(self)} items{shape}, {self.num_episodes} episodes, "
+            f"{len(self.columns)} columns)"
+        )
+
+
+def _positions(records: Records, split: str | None, episodes: Iterable[int] | None) -> list[int] | None:
+    """Positions of the episodes that are wanted, in order; None where all are."""
+    if split is None and episodes is None:
+        return None
+    wanted = np.ones(len(records.episode_index), bool)
+    if split is not None:
+        if split not in records.splits:
+            raise UnknownNameError("split", split, records.splits)
+        wanted &= np.isin(np.arange(len(wanted)), records.splits[split])
+    if episodes is not None:
+        numbers = np.fromiter(episodes, np.int64)
+        unknown = numbers[~np.isin(numbers, records.episode_index)]
+        if len(unknown):
+            there = f"{len(wanted)} episodes from {records.episode_index.min()} to {records.episode_index.max()}"
+            raise UnknownNameError("episode", int(unknown[0]), [there] if len(wanted) else [])
+        wanted &= np.isin(records.episode_index, numbers)
+    return np.flatnonzero(wanted).tolist()
