@@ -12,6 +12,7 @@
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
@@ -22,7 +23,7 @@ from trajloom.schema import Header
 if TYPE_CHECKING:
     from trajloom.dataset import Dataset
 
-Kind = Literal["local", "batch", "global"]
+Kind = Literal["local", "batch", "global", "dataset"]
 RngOf = Callable[[int], np.random.Generator]
 """Position of an episode in a batch -> its own stream, whatever batch it is in."""
 
@@ -79,6 +80,25 @@ def batch_aug(apply: F) -> F:
 def global_aug(apply: F) -> F:
     """`apply(self, trajs)`: all episodes, nested dicts -> a list of new ones, or one."""
     return _marked(apply, "global")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Where a `dataset_aug` works."""
+
+    out: str
+    """Folder or URL for the dataset that it makes; nothing is there."""
+    scratch: str
+    """A folder or URL that client and workers share."""
+    client: Any
+    """The Dask client."""
+    seed: int
+    """What its chance is drawn from."""
+
+
+def dataset_aug(apply: F) -> F:
+    """`apply(self, dataset, site)`: a frozen `Dataset` -> nothing; a run of its own fills `site.out`."""
+    return _marked(apply, "dataset")
 
 
 def _marked(apply: F, kind: Kind) -> F:
