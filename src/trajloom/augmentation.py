@@ -42,9 +42,7 @@ class Augmentation:
 
     def __init__(self, times: int = 1, keep_original: bool = True, num_workers: int | None = None):
         """See the attributes of the same names; SettingsError where a number is below 1."""
-        for name, value in (("times", times), ("num_workers", num_workers)):
-            if value is not None and value < 1:
-                raise SettingsError(f"{name} must be >= 1, got {value}")
+        check_counts(times, num_workers)
         self.times, self.keep_original, self.num_workers = times, keep_original, num_workers
 
     def header(self, header: Header) -> Header:
@@ -62,6 +60,13 @@ class Augmentation:
         it run first. Nothing may be kept in `self`; the fitted copy that it returns goes to the workers.
         """
         return self
+
+
+def check_counts(times: int, num_workers: int | None, whose: str = "") -> None:
+    """Raise SettingsError unless both are at least 1, or None."""
+    for name, value in (("times", times), ("num_workers", num_workers)):
+        if value is not None and value < 1:
+            raise SettingsError(f"{whose}{name} must be >= 1, got {value}")
 
 
 def local_aug(apply: F) -> F:

@@ -18,7 +18,7 @@ import os
 import warnings
 from typing import Any
 
-from trajloom.augmentation import Augmentation, kind_of
+from trajloom.augmentation import Augmentation, check_counts, kind_of
 from trajloom.errors import SettingsError, TrajloomWarning
 from trajloom.pipeline.hdf5 import hdf5_to_dataset, hdf5_to_rdd, write_trajectories_to_hdf5
 from trajloom.pipeline.inputs import Data, checked
@@ -37,8 +37,8 @@ class Pipeline:
         """Begin an empty one.
 
         Args:
-            client: A Dask client, or the address of a scheduler; None starts a local cluster for the time of a run,
-                unless there is but one part to work on, which is done in this process.
+            client: A Dask client, or the address of a scheduler; None starts a local cluster for the time of a run. Data
+                of one part, or of less than 32 MB where no `workers` are asked for, is worked on in this process.
             seed: Decides every draw.
             scratch: Folder or URL shared by client and workers, for what lies between two stages; by default one
                 beside the output, or a temporary one.
@@ -58,10 +58,7 @@ class Pipeline:
         """
         kind = kind_of(augmentation)
         name = type(augmentation).__name__
-        for setting in ("times", "num_workers"):
-            value = getattr(augmentation, setting)
-            if value is not None and value < 1:
-                raise SettingsError(f"{name}: {setting} must be >= 1, got {value}")
+        check_counts(augmentation.times, augmentation.num_workers, f"{name}: ")
         if kind in ("local", "batch"):
             _warn_of_no_effect(augmentation, name)
         self.augmentations.append(augmentation)

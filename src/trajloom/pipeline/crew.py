@@ -13,15 +13,18 @@ MAX_ARGUMENT = 1 << 20
 class Crew:
     """The workers of one run. Those of its own start when the first task needs them."""
 
-    def __init__(self, client: Any, workers: int | None, scratch: str):
+    def __init__(self, client: Any, workers: int | None, scratch: str, *, small: bool = False):
         """Prepare it.
 
         Args:
             client: A Dask client, the address of a scheduler, or None for a local cluster.
             workers: Processes of the local cluster; with 1 there is none, and tasks run in this process.
             scratch: A folder or URL that client and workers share.
+            small: Whether the data is so small that starting a cluster takes longer than working on it, so that this
+                process does it unless a cluster or workers were asked for.
         """
         self._given, self._workers, self._scratch = client, workers, scratch
+        self._small = small and workers is None
         self._open = ExitStack()
         self._client: Any = None
 
@@ -33,7 +36,8 @@ class Crew:
 
     def is_here(self, tasks: int) -> bool:
         """Whether so many tasks run in this process."""
-        return self._given is None and self._client is None and (tasks <= 1 or self._workers == 1)
+        alone = tasks <= 1 or self._workers == 1 or self._small
+        return self._given is None and self._client is None and alone
 
     def client(self) -> Any:
         """The Dask client; a local cluster is started where there is none yet."""

@@ -25,6 +25,10 @@ PART_BYTES = 24 << 20
 """Uncompressed size of the parts that an HDF5 file is read in: several for each core of one machine."""
 
 
+SMALL = 32 << 20
+"""Uncompressed size of data that one process works on in about the time that a cluster takes to start."""
+
+
 def checked(data: Any) -> Data:
     """What a pipeline was given; SettingsError where it can be none of what it takes."""
     if isinstance(data, str | os.PathLike | Dataset):
@@ -60,6 +64,11 @@ def described(data: Data, source: Source | None) -> str:
     where = str(getattr(source, "path", None) or "a dataset in memory")
     episodes, steps = sum(part.num_episodes for part in parts), sum(part.num_steps for part in parts)
     return f"{where}: {episodes} episodes, {steps} steps, {len(parts)} part{'s' if len(parts) != 1 else ''}"
+
+
+def size_of(source: Source) -> int:
+    """Bytes of the steps of a dataset, uncompressed."""
+    return sum(part.num_steps for part in source.parts()) * sum(column.nbytes for column in source.header.steps)
 
 
 def freeze(data: Any, crew: Crew, out: str) -> StoredDataset:
@@ -98,7 +107,7 @@ def _pieces(data: Sequence[Any]) -> list[tuple[int, int]]:
     """Ranges of whole episodes of about PART_BYTES; one empty range where there is no episode."""
     bounds, first, so_far = [], 0, 0
     for at, one in enumerate(data):
-        weight = _nbytes(one)
+        weight = nbytes_of(one)
         if at > first and so_far + weight > PART_BYTES:
             bounds.append((first, at))
             first, so_far = at, 0
@@ -106,9 +115,10 @@ def _pieces(data: Sequence[Any]) -> list[tuple[int, int]]:
     return [*bounds, (first, len(data))]
 
 
-def _nbytes(tree: Any) -> int:
+def nbytes_of(tree: Any) -> int:
+    """Bytes of the arrays in dicts and lists."""
     if isinstance(tree, Mapping):
-        return sum(map(_nbytes, tree.values()))
+        return sum(map(nbytes_of, tree.values()))
     if isinstance(tree, list | tuple):
-        return sum(map(_nbytes, tree))
+        return sum(map(nbytes_of, tree))
     return int(getattr(tree, "nbytes", 8))

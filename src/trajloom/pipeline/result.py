@@ -20,7 +20,7 @@ from trajloom.folder import Folder, same_place
 from trajloom.formats import Part, Progress, Source
 from trajloom.pipeline.crew import Crew
 from trajloom.pipeline.execution import Execution
-from trajloom.pipeline.inputs import Data, described, freeze, opened
+from trajloom.pipeline.inputs import SMALL, Data, described, freeze, nbytes_of, opened, size_of
 from trajloom.pipeline.plan import Plan, stages_of
 from trajloom.pipeline.steps import Step
 from trajloom.pipeline.trajectory import Context, Trajectory, unpack
@@ -161,10 +161,16 @@ class Result:
 
     def _execute(self, folder: str, progress: Progress | None) -> Source:
         self.plan.output()
-        with Crew(self.place.client, self.place.workers, folder) as crew:
+        source = self._opened()
+        with Crew(self.place.client, self.place.workers, folder, small=self._is_small(source)) as crew:
             execution = Execution(crew, folder, progress)
-            source = self._opened() or freeze(self.data, crew, execution.folder())
+            source = source or freeze(self.data, crew, execution.folder())
             return execution.run(source, self.steps)
+
+    def _is_small(self, source: Source | None) -> bool:
+        """Whether this process alone is quicker than a cluster, as far as the size of the data says."""
+        calls = any(step.kind == "global" and (step.augmentation.num_workers or 1) > 1 for step in self.steps)
+        return not calls and (nbytes_of(self.data) if source is None else size_of(source)) <= SMALL
 
     def _is_made(self, source: Source) -> bool:
         """Whether a dataset is one that this run made and nobody else knows."""

@@ -70,6 +70,12 @@ class Trajectory(dict[str, Any]):
         """What the episode is called ("demo_7"); None where it is new."""
         return None if self.origin is None else self.origin.row["name"]
 
+    @property
+    def model(self) -> str | None:
+        """The XML of its model; None where it has none."""
+        sha = None if self.origin is None else self.origin.row["model"]
+        return None if self.origin is None or sha is None else self.origin.context.models.get(sha)
+
     def copy(self) -> "Trajectory":
         """Another dict with the same values and attributes; groups within are shared, as in any dict's `copy`."""
         return Trajectory(self, attrs=self.attrs, origin=self.origin)

@@ -80,8 +80,12 @@ OnProgress = Callable[[Progress], None]
 class Driver:
     """One run on one cluster."""
 
-    def __init__(self, client: Client, job: Job, goal: Goal, ledger: Ledger, on_progress: OnProgress | None = None):
+    def __init__(
+        self, client: Client, job: Job, goal: Goal, ledger: Ledger, on_progress: OnProgress | None = None,
+        at_once: int | None = None,
+    ):  # fmt: skip
         self.client, self.job, self.goal, self.ledger, self.on_progress = client, job, goal, ledger, on_progress
+        self.at_once = at_once
         self.pending: dict[Future, int] = {}
         self.suspects: list[int] = []
         """Units whose worker was lost: one of their attempts did it, or one that ran beside them."""
@@ -117,7 +121,7 @@ class Driver:
         """Keep every thread of every worker busy with a unit that is likely to be needed."""
         threads = max(1, threads_of(self.client))
         # some wait at the scheduler: a thread that is done gets the next one without asking this client
-        while len(self.pending) < threads + max(1, threads // 4):
+        while len(self.pending) < min(threads + max(1, threads // 4), self.at_once or threads * 2):
             number = self._next()
             if self.pending and not self._worth_starting(number):
                 return
