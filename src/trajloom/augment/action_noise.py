@@ -103,9 +103,7 @@ class ActionNoise(Augmentation):
         return batch.with_arrays(new)
 
 
-def _relabel(
-    labels: dict[str, Array], rows: slice, steps: pa.Table, model: str | None, conversion: Conversion
-) -> None:
+def _relabel(labels: dict[str, Array], rows: slice, steps: pa.Table, model: str | None, conversion: Conversion) -> None:
     """Put into one episode's rows of the labels what its actions ask for."""
     reached, base = conversion.reached(steps, model)
     actions = conversion.actions(steps)
@@ -113,6 +111,4 @@ def _relabel(
         labels[TARGET][rows] = conversion.controller.target_pose(reached, actions, base)
     if ABSOLUTE in labels:
         absolute = conversion.controller.absolute
-        labels[ABSOLUTE][rows] = (
-            actions if absolute else conversion.controller.to_absolute(reached, actions, base)[0]
-        )
+        labels[ABSOLUTE][rows] = actions if absolute else conversion.controller.to_absolute(reached, actions, base)[0]
