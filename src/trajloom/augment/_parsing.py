@@ -16,7 +16,7 @@ def made(name: str, kind: type[Augmentation], text: str) -> Augmentation:
     """An augmentation from `key=value,...`; see `augment.parse`."""
     if not is_dataclass(kind):
         raise SettingsError(f"{name} takes objects as settings, which text cannot say; make it in Python")
-    known = {field.name: field for field in fields(kind)}
+    known = {field.name: field for field in fields(kind) if not field.metadata.get("fitted")}
     types_of = typing.get_type_hints(kind)
     given: dict[str, Any] = {}
     for key, value in _pairs(name, text, known):

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from trajloom.augment import _checks
+from trajloom.augment._numbers import renumbered
 from trajloom.augmentation import Augmentation, RngOf, batch_aug
 from trajloom.batch import Batch
 from trajloom.edit.slice import FIRST_FRAME
@@ -33,7 +34,7 @@ class RandomWindows(Augmentation):
 
     def header(self, header: Header) -> Header:
         episodes = tuple(c for c in header.episodes if not path_of(c.name).startswith(FIRST_FRAME))
-        return header.with_(episodes=episodes)
+        return renumbered(header, self.count).with_(episodes=episodes)
 
     @batch_aug
     def apply(self, batch: Batch, rng_of: RngOf) -> Batch:
