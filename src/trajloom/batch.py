@@ -149,6 +149,10 @@ class Batch:
         rest = self._rest_of(self.episode_index[positions], numbers)
         return replace(self, steps=steps, episodes=episodes, rest=rest)._numbered()
 
+    def with_names(self, names: Iterable[str]) -> "Batch":
+        """The batch with other names of its episodes."""
+        return replace(self, episodes=_with(self.episodes, "name", pa.array(list(names), pa.string())))
+
     def _rest_of(self, old: Array, new: Array) -> pa.Table:
         """Rows of `rest` of episodes under their new numbers; those of the file itself stay."""
         rows_of: dict[int | None, list[int]] = {}
