@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trajloom.annotation import annotate
+    from trajloom.augment.datagen_info import AddDatagenInfoAugmentation
+    from trajloom.augment.mimicgen import MimicGenAugmentation
     from trajloom.augmentation import Augmentation, batch_aug, global_aug, local_aug
     from trajloom.batch import Batch
     from trajloom.dataset import Dataset, merge, read
@@ -45,6 +47,8 @@ _HOMES = {
     "Subtask": "trajloom.task",
     "TaskSpec": "trajloom.task",
     "DataGenerator": "trajloom.mimicgen",
+    "AddDatagenInfoAugmentation": "trajloom.augment.datagen_info",
+    "MimicGenAugmentation": "trajloom.augment.mimicgen",
     "Pipeline": "trajloom.pipeline",
     "Trajectory": "trajloom.pipeline",
     "hdf5_to_dataset": "trajloom.pipeline",
@@ -55,11 +59,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "AddDatagenInfoAugmentation",
     "Augmentation",
     "Batch",
     "DataGenerator",
     "DatagenInfo",
     "Dataset",
+    "MimicGenAugmentation",
     "Pipeline",
     "Subtask",
     "TaskSpec",

@@ -156,6 +156,7 @@ class Annotated(Source):
             self.notes.setdefault(note, []).append(row["name"])
         return annotation.info.to_columns()
 
+
 class AnnotatedPart(Part):
     """A part of the source with the new columns."""
 

@@ -153,5 +153,5 @@ def spec_of(task_spec: Any) -> TaskSpec | Mapping[str, Any] | str | Path | None:
         # MimicGen's own
         return TaskSpec.from_json(json.loads(task_spec.serialize()))
     raise SettingsError(
-        f"task_spec is a {type(task_spec).__name__}; expected a TaskSpec, an MG_TaskSpec, MimicGen's JSON, or a file of it"
+        f"task_spec is a {type(task_spec).__name__}; expected a TaskSpec, an MG_TaskSpec, or MimicGen's JSON"
     )

@@ -37,8 +37,8 @@ class Pipeline:
         """Begin an empty one.
 
         Args:
-            client: A Dask client, or the address of a scheduler; None starts a local cluster for the time of a run. Data
-                of one part, or of less than 32 MB where no `workers` are asked for, is worked on in this process.
+            client: A Dask client, or the address of a scheduler; None starts a local cluster for the time of a run.
+                Data of one part, or of less than 32 MB where no `workers` are asked for, is worked on in this process.
             seed: Decides every draw.
             scratch: Folder or URL shared by client and workers, for what lies between two stages; by default one
                 beside the output, or a temporary one.

@@ -19,7 +19,7 @@ def must_render() -> None:
         mujoco.Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), 8, 8).close()
     except Exception as error:
         raise RunError(
-            f"cannot draw pictures: MuJoCo found no OpenGL ({type(error).__name__}: {error}); install OSMesa or EGL and "
+            f"cannot draw: MuJoCo found no OpenGL ({type(error).__name__}: {error}); install OSMesa or EGL and "
             "set MUJOCO_GL=osmesa or MUJOCO_GL=egl before Python starts"
         ) from error
 
