@@ -109,7 +109,7 @@ class RecordedController:
         Returns:
             (T, 4, 4), in the world.
         """
-        command = self._command(actions)
+        command = self.command(actions)
         frame = base_in_world if self.base_frame else np.eye(4)
         turn = frame[:3, :3]
         rotation = turn @ rotation_from_axis_angle(command[:, 3:]) @ turn.T
@@ -132,7 +132,7 @@ class RecordedController:
             (T, A + G): position in metres, rotation vector in radians where rotations are controlled, gripper.
             (T,): whether the controller clips the delta action; the target is that of the clipped one.
         """
-        command, reached = self._command(actions), self._in_frame(eef_in_world, base_in_world)
+        command, reached = self.command(actions), self._in_frame(eef_in_world, base_in_world)
         turn = rotation_from_axis_angle(command[:, 3:]) @ reached[:, :3, :3]
         if self.holds:
             turn = turn[_last(command[:, 3:].any(axis=1))]
@@ -153,9 +153,9 @@ class RecordedController:
         command = np.hstack([asked[:, :3, 3] - reached[:, :3, 3], turn])
         if self.holds and self.arm_size == 6:
             new = np.any(np.diff(actions[:, 3:6], axis=0, prepend=np.nan) != 0, axis=1)
-            reachable = ~self._outside(self._action(command))[:, 3:].any(axis=1)
+            reachable = ~self._outside(self.action_for(command))[:, 3:].any(axis=1)
             command[~new & reachable[_last(new)], 3:] = 0
-        arm = self._action(command)
+        arm = self.action_for(command)
         low, high = self.input_range
         return self._with_gripper(np.clip(arm, low, high), actions), self._outside(arm).any(axis=1)
 
@@ -168,8 +168,8 @@ class RecordedController:
         turn = arm[:, 3:6] if self.arm_size == 6 else np.zeros((len(arm), 3))
         return make(arm[:, :3], rotation_from_axis_angle(turn))
 
-    def _action(self, command: Array) -> Array:
-        """(T, A). The delta actions, not yet clipped, of metres and rotation vectors (T, 6)."""
+    def action_for(self, command: Array) -> Array:
+        """(T, A). The delta actions, not clipped, of metres and rotation vectors (T, 6): the inverse of `command`."""
         (low, high), (out_low, out_high) = self.input_range, self.output_range
         return low + (command[:, : self.arm_size] - out_low) / (out_high - out_low) * (high - low)
 
@@ -182,8 +182,11 @@ class RecordedController:
     def _with_gripper(self, arm: Array, actions: Array) -> Array:
         return np.hstack([arm[:, : self.arm_size], self.gripper(actions)])
 
-    def _command(self, actions: Array) -> Array:
-        """(T, 6): metres and rotation vector of each action; no rotation where only positions are controlled."""
+    def command(self, actions: Array) -> Array:
+        """(T, 6): metres and rotation vector of each action (T, A + G), which is clipped as the controller does it.
+
+        No rotation where only positions are controlled.
+        """
         arm = np.asarray(actions, dtype=np.float64)[:, : self.arm_size]
         if not self.absolute:
             (low, high), (out_low, out_high) = self.input_range, self.output_range
@@ -208,6 +211,15 @@ def with_input(config: Mapping[str, Any], version: str | None, absolute: bool) -
     old = {"control_delta": not absolute}
     is_new = "input_type" in arm or arm is not config or (known is not None and known >= _INPUT_TYPE_SINCE)
     words = {**(new if is_new else old), **(old if "control_delta" in arm else {})}
+    return {**arm, **words} if arm is config else _replaced(config, arm, {**arm, **words})
+
+
+def with_longer_steps(config: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """`controller_configs` of the same controller, whose actions go `factor` times as far."""
+    arm = _arm_config(config)
+    size = _ARM_SIZES.get(str(arm.get("type")), 6)
+    found = {name: _vector(arm.get(name, DEFAULT[name]), size) for name in ("output_min", "output_max")}
+    words = {name: (factor * values).tolist() for name, values in found.items()}
     return {**arm, **words} if arm is config else _replaced(config, arm, {**arm, **words})
 
 

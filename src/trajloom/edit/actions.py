@@ -1,7 +1,7 @@
 """Actions of robosuite's operational space control: from changes of the pose to target poses, and back."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -66,15 +66,24 @@ def actions(source: Source, to: To = "absolute") -> Source:
     """
     if to not in ("absolute", "delta"):
         raise UnknownNameError("kind of actions", to, ("absolute", "delta"))
-    header = source.header
-    args, config = _settings(header)
-    controller = _controller(header, args, config)
-    if controller.absolute == (to == "absolute"):
+    conversion = conversion_of(source.header, source.models)
+    if conversion.to != to:
         raise SettingsError(f"the actions are {to} already, say the controller_configs in env_args")
+    return View(source, changed(source.header, to), conversion)
+
+
+def conversion_of(header: Header, models: Callable[[], Mapping[str, str]]) -> "Conversion":
+    """How a dataset's actions become those of the other kind; SettingsError as from `actions`.
+
+    Args:
+        header: Of the dataset.
+        models: Called for SHA-256 -> model XML, where poses or base are read off models.
+    """
+    controller = _controller(header, *_settings(header))
     poses = _pose_columns(header, controller)
     needs_model = HAND_QUAT in poses or controller.base_frame
-    conversion = Conversion(header, controller, to, poses, source.models() if needs_model else None)
-    return View(source, _changed(header, args, config, to), conversion)
+    to: To = "delta" if controller.absolute else "absolute"
+    return Conversion(header, controller, to, poses, models() if needs_model else None)
 
 
 def clipped(source: Source) -> dict[str, int]:
@@ -137,7 +146,9 @@ def _pose_columns(header: Header, controller: RecordedController) -> tuple[str, 
     raise SettingsError(f"actions change the reached pose, which is {wanted}; the dataset has none of them")
 
 
-def _changed(header: Header, args: Mapping[str, Any], config: Mapping[str, Any], to: To) -> Header:
+def changed(header: Header, to: To) -> Header:
+    """The header of a dataset whose actions were converted."""
+    args, config = _settings(header)
     new: Any = osc.with_input(config, args.get("env_version"), to == "absolute")
     kwargs = args["env_kwargs"]
     new = [new] if isinstance(kwargs["controller_configs"], list) else new
@@ -172,15 +183,27 @@ class Conversion:
 
     def convert(self, rows: pa.Table, model: str | None) -> tuple[Array, Array]:
         """An episode's actions (T, A) and whether each was clipped (T,)."""
+        reached, base = self.reached(rows, model)
+        turn = self.controller.to_absolute if self.to == "absolute" else self.controller.to_delta
+        new, outside = turn(reached, self.actions(rows), base)
+        return new.astype(self.header.column(ACTIONS).dtype), outside
+
+    def actions(self, rows: pa.Table) -> Array:
+        """An episode's actions (T, A), float64."""
+        return to_numpy(rows.column(ACTIONS), self.header.column(ACTIONS)).astype(np.float64)
+
+    def reached(self, rows: pa.Table, model: str | None) -> tuple[Poses, Array]:
+        """An episode's reached poses (T, 4, 4) of the controlled site in the world, and the pose (4, 4) of the base.
+
+        The base is the identity where the controller does not ask for it. SourceError where the episode lacks poses,
+        or the model that they are read off.
+        """
         lacking = [name for name in self.poses if rows.column(name).null_count]
         if lacking:
             raise SourceError(f"it has no {' and no '.join(lacking)}, and so no reached poses")
-        arrays = {name: to_numpy(rows.column(name), self.header.column(name)) for name in (ACTIONS, *self.poses)}
+        arrays = {name: to_numpy(rows.column(name), self.header.column(name)) for name in self.poses}
         frames = self._frames(model)
-        reached, acts = self._reached(arrays, frames), arrays[ACTIONS].astype(np.float64)
-        turn = self.controller.to_absolute if self.to == "absolute" else self.controller.to_delta
-        new, outside = turn(reached, acts, frames.base)
-        return new.astype(arrays[ACTIONS].dtype), outside
+        return self._reached(arrays, frames), frames.base
 
     def _reached(self, arrays: Mapping[str, Array], frames: "Frames") -> Poses:
         """(T, 4, 4). Poses of the controlled site in the world."""

@@ -69,7 +69,7 @@ def resample(
         SchemaError: As it is read: timestamps do not rise, or a rotation is none; names episode and frame or column.
     """
     _check(source, hz, method, from_hz)
-    rules = _rules(source.header, method, columns or {})
+    rules = rules_for(source.header, method, columns or {})
     header = source.header
     resampled = Resampling(header, _resampled(header, hz, rules), hz, header.control_hz or from_hz, rules)
     return View(source, resampled.header, resampled)
@@ -100,8 +100,8 @@ def _has_timestamps(source: Source) -> bool:
 # ---- rules -----------------------------------------------------------------------------------------------------
 
 
-def _rules(header: Header, method: Method, chosen: Mapping[str, Rule]) -> dict[str, Rule]:
-    """The rule of every data column."""
+def rules_for(header: Header, method: Method, chosen: Mapping[str, Rule]) -> dict[str, Rule]:
+    """The rule of every data column; raises as `resample` does where a chosen one does not fit."""
     known = {column.name for column in header.steps}
     for name, rule in chosen.items():
         if name not in known:
@@ -119,7 +119,7 @@ def _rules(header: Header, method: Method, chosen: Mapping[str, Rule]) -> dict[s
 def _rule(header: Header, column: Column, method: Method) -> Rule:
     if column.dtype == "bool":
         return "previous"
-    if path_of(column.name) == "actions" and _absolute(header):
+    if path_of(column.name) == "actions" and is_absolute(header):
         return "previous"
     if method == "nearest" or not column.dtype.startswith("float") or image_of(column):
         return "nearest"
@@ -136,8 +136,8 @@ def _check_rule(column: Column, rule: Rule) -> None:
         raise SettingsError(f"{column.name} holds images, which are always the nearest, not {rule}")
 
 
-def _absolute(header: Header) -> bool:
-    """Whether the arm's controller takes target poses."""
+def is_absolute(header: Header) -> bool:
+    """Whether `env_args` says that the arm's controller takes target poses."""
     kwargs = (header.env_args or {}).get("env_kwargs")
     config = kwargs.get("controller_configs") if isinstance(kwargs, Mapping) else None
     return isinstance(config, Mapping) and osc.is_absolute(config)
@@ -148,11 +148,11 @@ def _resampled(header: Header, hz: float, rules: Mapping[str, Rule]) -> Header:
     if header.control_hz == hz:
         return header
     warnings = (*header.warnings, *_said(header, hz, rules))
-    return header.with_(control_hz=hz, env_args=_with_rate(header.env_args, hz), warnings=warnings)
+    return header.with_(control_hz=hz, env_args=with_rate(header.env_args, hz), warnings=warnings)
 
 
-def _with_rate(env_args: Mapping[str, Any] | None, hz: float) -> Mapping[str, Any] | None:
-    """robosuite's `control_freq` is the rate that readers of HDF5 go by."""
+def with_rate(env_args: Mapping[str, Any] | None, hz: float) -> Mapping[str, Any] | None:
+    """`env_args` at another rate: robosuite's `control_freq` is what readers of HDF5 go by."""
     kwargs = (env_args or {}).get("env_kwargs")
     if env_args is None or not isinstance(kwargs, Mapping):
         return env_args
@@ -166,7 +166,7 @@ def _said(header: Header, hz: float, rules: Mapping[str, Rule]) -> Iterator[str]
     by_rule = {rule: [name for name, its in rules.items() if its == rule] for rule in RULES if rule != "linear"}
     used = "".join(f"{rule}: {', '.join(names)}; " for rule, names in by_rule.items() if names)
     yield f"resampled {before} to {hz:g} Hz ({used}linear: all other columns)"
-    if "actions" in rules and not _absolute(header):
+    if "actions" in rules and not is_absolute(header):
         yield "actions were not rescaled: a delta action still says how far to go in a step of the old rate"
     if any(path_of(name).startswith("next_obs/") for name in rules):
         yield "next_obs/... are still a step of the old rate ahead"
@@ -218,16 +218,17 @@ class Resampling:
         new, moved = array[at.before], at.fraction > 0
         start, end, fraction = new[moved], array[at.after[moved]], at.fraction[moved]
         try:
-            new[moved] = _between(self.rules[column.name], column, start, end, fraction)
+            new[moved] = interpolated(self.rules[column.name], column, start, end, fraction)
         except SchemaError as error:
             said = f"{column.name} {error}, so it cannot be interpolated; choose a rule for it: columns="
             raise SchemaError(f'{said}{{"{column.name}": "nearest"}}') from error
         return to_arrow(new, column)
 
 
-def _between(
+def interpolated(
     rule: Rule, column: Column, start: NDArray[Any], end: NDArray[Any], fraction: NDArray[np.float64]
 ) -> NDArray[Any]:
+    """Values (N, *shape), float64, between pairs of rows of a column; `fraction` (N,) is 0 at `start`, 1 at `end`."""
     kind = rotation_of(column)
     if rule == "slerp" and kind is not None:
         return between(kind, start, end, fraction)
