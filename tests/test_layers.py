@@ -36,7 +36,7 @@ HOMES = {
     "zarr": {"formats"},
     "numcodecs": {"formats"},
     "av": {"formats"},
-    "PIL": {"formats", "edit"},
+    "PIL": {"formats", "edit", "augment"},
     "mcap": {"formats"},
     "mujoco": {"sim"},
     "robosuite": {"sim"},

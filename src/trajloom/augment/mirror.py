@@ -98,7 +98,7 @@ class Mirror(Augmentation):
         arms = self._arms(batch.header, column)
         if arms:
             return _mirrored_actions(values, arms, self.plane_y_m)
-        rows = values.reshape(len(values), -1).astype(np.float64)
+        rows = values.reshape(len(values), column.size).astype(np.float64)
         for piece in self._layout(batch.header, column) or ():
             old = rows[:, piece.start : piece.stop]
             if piece.kind == "joints":

@@ -74,7 +74,7 @@ class Outliers(Augmentation):
         far = np.zeros(batch.steps.num_rows, dtype=bool)
         for column in self._columns(batch.header):
             if column.name in self.usual:
-                far |= _outside(batch.array(column.name).reshape(len(far), -1), *self.usual[column.name])
+                far |= _outside(batch.array(column.name).reshape(len(far), column.size), *self.usual[column.name])
         count = np.bincount(batch.position[far], minlength=batch.episodes.num_rows)
         keep = count <= self.share * batch.lengths
         if self.length_sigmas is not None:

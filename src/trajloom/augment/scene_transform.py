@@ -117,7 +117,7 @@ def moved(values: Array, layout: Layout, moves: Poses) -> Array:
     Returns:
         As `values`, of its element type.
     """
-    rows = values.reshape(len(values), -1).astype(np.float64)
+    rows = values.reshape(len(values), layout[-1].stop).astype(np.float64)
     turn = moves[:, :3, :3]
     for piece in layout:
         old = rows[:, piece.start : piece.stop]

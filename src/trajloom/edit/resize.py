@@ -1,6 +1,6 @@
 """Images of another size."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -76,11 +76,7 @@ def _chosen(header: Header, names: Sequence[str] | None) -> list[Column]:
 
 
 def _resized(header: Header, new: Mapping[str, Column], height: int, width: int) -> Header:
-    layout = dict(header.layout)
-    if isinstance(layout.get("columns"), Mapping):
-        # chunks of the old size
-        gone = {path_of(name) for name in new}
-        layout["columns"] = {path: how for path, how in layout["columns"].items() if path not in gone}
+    layout = without_chunks(header.layout, new)
     every = all(column.name in new for column in header.steps if image_of(column))
     said = f"images were resized to {height} x {width}: {', '.join(new)}; camera intrinsics were not adjusted"
     return header.with_(
@@ -89,6 +85,14 @@ def _resized(header: Header, new: Mapping[str, Column], height: int, width: int)
         env_args=_with_size(header.env_args, height, width) if every else header.env_args,
         warnings=(*header.warnings, said),
     )
+
+
+def without_chunks(layout: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """A header's layout without how columns, whose size is another now, were cut into chunks."""
+    if not isinstance(layout.get("columns"), Mapping):
+        return dict(layout)
+    gone = {path_of(name) for name in names}
+    return {**layout, "columns": {path: how for path, how in layout["columns"].items() if path not in gone}}
 
 
 def _with_size(env_args: Mapping[str, Any] | None, height: int, width: int) -> Mapping[str, Any] | None:

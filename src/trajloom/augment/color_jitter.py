@@ -1,0 +1,92 @@
+"""Other light and other colours."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trajloom.augment import _checks, _images
+from trajloom.augmentation import Augmentation, RngOf, batch_aug
+from trajloom.batch import Batch
+from trajloom.schema import Column, Header
+from trajloom.tables import Array
+
+LUMA = np.array([0.299, 0.587, 0.114])
+"""How bright red, green and blue look (ITU-R BT.601)."""
+TO_YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+"""Red, green, blue -> brightness and two numbers of colour; a turn of those two is a turn of the hue."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColorJitter(Augmentation):
+    """Change brightness, contrast, saturation and hue of colour images, in this order, without rounding in between.
+
+    Each factor is drawn evenly from [1 - x, 1 + x], not below 0. Gray images change in brightness and contrast alone; a
+    fourth channel stays.
+    """
+
+    brightness: float = 0.2
+    """The light is multiplied by the factor."""
+    contrast: float = 0.2
+    """The distance from the image's mean brightness is multiplied by the factor."""
+    saturation: float = 0.2
+    """The distance from the pixel's gray is multiplied by the factor."""
+    hue: float = 0.05
+    """Of a full circle: colours are turned by up to so much to either side, at the same brightness."""
+    columns: tuple[str, ...] = ("*",)
+    """Names or patterns of columns of colour images."""
+    each_frame: bool = False
+    """Whether every frame has a light of its own."""
+
+    def __post_init__(self) -> None:
+        _checks.at_least(0, brightness=self.brightness, contrast=self.contrast, saturation=self.saturation)
+        _checks.share(hue=self.hue)
+
+    def header(self, header: Header) -> Header:
+        self._columns(header)
+        return header
+
+    @batch_aug
+    def apply(self, batch: Batch, rng_of: RngOf) -> Batch:
+        columns = self._columns(batch.header)
+        drawn = _images.drawn(batch, rng_of, columns, 4, self.each_frame)
+        return batch.with_arrays({c.name: self._jittered(batch.array(c.name), drawn[c.name]) for c in columns})
+
+    def _jittered(self, frames: Array, unit: Array) -> Array:
+        spread = np.array([self.brightness, self.contrast, self.saturation])
+        factors = np.maximum(_images.within(1 - spread, 1 + spread, unit[:, :3]), 0)
+        hue = _images.within(-self.hue, self.hue, unit[:, 3:])
+        new = frames.copy()
+        for rows in _images.runs(np.hstack([factors, hue])):
+            brightness, contrast, saturation = factors[rows.start]
+            pixels = _images.as_channels(new[rows])
+            colours = pixels[..., :3] if pixels.shape[-1] >= 3 else pixels
+            turned = colour_matrix(saturation, float(hue[rows.start, 0])) if pixels.shape[-1] >= 3 else np.eye(1)
+            weights = LUMA if pixels.shape[-1] >= 3 else np.ones(1)
+            mean = (colours.mean(axis=(1, 2)) * weights).sum(axis=1)
+            matrix = (brightness * contrast * turned.T).astype(np.float32)
+            # the mean is gray, which neither saturation nor hue changes
+            offset = (brightness * (1 - contrast) * mean).astype(np.float32)[:, None, None, None]
+            colours[...] = _images.to_pixels(_multiplied(colours, matrix) + offset)
+        return new
+
+    def _columns(self, header: Header) -> list[Column]:
+        return _images.images(header, self.columns)
+
+
+def colour_matrix(saturation: float, turn: float) -> Array:
+    """(3, 3). What a pixel's red, green and blue are multiplied by, from the left; gray stays gray.
+
+    Args:
+        saturation: Factor of the distance from gray.
+        turn: Of the hue, in full circles.
+    """
+    cosine, sine = np.cos(2 * np.pi * turn), np.sin(2 * np.pi * turn)
+    in_yiq = np.eye(3)
+    in_yiq[1:, 1:] = saturation * np.array([[cosine, -sine], [sine, cosine]])
+    return np.linalg.inv(TO_YIQ) @ in_yiq @ TO_YIQ
+
+
+def _multiplied(colours: Array, matrix: Array) -> Array:
+    """(..., C). Pixels times a matrix (C, C), channel by channel: the same bits for any number of pixels."""
+    planes = [colours[..., i].astype(np.float32) for i in range(len(matrix))]
+    return np.stack([sum(p * matrix[i, j] for i, p in enumerate(planes)) for j in range(len(matrix))], axis=-1)
