@@ -1,6 +1,7 @@
 """A batch: whole episodes in memory, changed, cut and multiplied without losing count."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from in_memory import MemoryEpisode, MemorySource
@@ -84,3 +85,24 @@ def test_no_episode_at_all_is_a_batch_too(batch: Batch):
     none = checked(batch.take_episodes(np.array([], int)))
     assert none.starts.tolist() == [0]
     assert none.array("actions").shape == (0, 2)
+
+
+def test_a_column_can_become_absent_from_some_steps(batch: Batch):
+    nullable = Column(name="actions", dtype="float32", shape=(2,), nullable=True)
+    there = np.array([True, True, False, False, False])
+    less = checked(batch.with_arrays({"actions": batch.array("actions")}, nullable, present={"actions": there}))
+    assert less.has("actions").tolist() == there.tolist()
+    assert less.steps.column("actions").to_pylist()[:2] == [[30, 31], [32, 33]]
+
+
+def test_columns_that_a_new_header_lacks_are_left_out(batch: Batch):
+    fewer = checked(batch.under(HEADER.with_(steps=HEADER.steps[:1])))
+    assert fewer.steps.column_names == ["episode_index", "frame_index", "timestamp", "actions"]
+
+
+def test_arrays_of_the_rest_with_a_row_a_step_go_with_the_steps(batch: Batch):
+    rows = [tables.Rest("odd", ">i4", (2,), b"\0" * 8, episode_index=3), *tables.rest_rows(batch.rest)]
+    with_odd = Batch(batch.header, batch.steps, batch.episodes, pa.Table.from_batches([tables.rest_batch(rows)]))
+    assert "odd" in with_odd.take_steps(np.array([0, 1, 2])).rest.column("path").to_pylist()
+    assert "odd" not in with_odd.take_steps(np.array([1, 2])).rest.column("path").to_pylist()
+    assert with_odd.take_steps(np.array([1, 2])).rest.num_rows == 3

@@ -1,7 +1,7 @@
 """Some whole episodes in memory, column by column: what a vectorised augmentation works on."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -25,13 +25,15 @@ class Batch:
     """Their E rows of `episodes`."""
     rest: pa.Table
     """Their rows of `rest`; those of the file itself are with the first batch."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 -> model XML, for the episodes' column `model`; read when one is asked for."""
 
     @classmethod
-    def of(cls, part: Part, header: Header) -> "Batch":
+    def of(cls, part: Part, header: Header, models: Mapping[str, str] | None = None) -> "Batch":
         """All episodes of a part."""
         steps = pa.Table.from_batches(part.steps(), header.steps_schema).combine_chunks()
         rest = pa.Table.from_batches(part.rest(), header.schema_of("rest"))
-        return cls(header, steps, part.episodes(), rest)
+        return cls(header, steps, part.episodes(), rest, {} if models is None else models)
 
     @property
     def lengths(self) -> Array:
@@ -63,12 +65,15 @@ class Batch:
         column, values = self.header.column(name), self.steps.column(name)
         return tables.filled(values.combine_chunks() if values.null_count else values, column)
 
-    def with_arrays(self, arrays: Mapping[str, Array], *new: Column) -> "Batch":
+    def with_arrays(
+        self, arrays: Mapping[str, Array], *new: Column, present: Mapping[str, Array] | None = None
+    ) -> "Batch":
         """The batch with other values in some columns.
 
         Args:
             arrays: Name -> (N, *shape), of the column's element type and shape. Steps without the column stay so.
             new: Columns that are not there yet, or come in place of one of the same name.
+            present: Name -> (N,) bool: at which steps a column is to be there, where that changes.
 
         Raises:
             SchemaError: A column is not there and not among `new`, or the element type is another.
@@ -79,13 +84,23 @@ class Batch:
             column = header.column(name)
             there = name in steps.column_names
             filled = tables.to_arrow(values, column)
-            if there and steps.column(name).null_count:
-                present = self.has(name)
-                filled = filled.take(pa.array(np.arange(len(present)), mask=~present))
+            at_steps = (present or {}).get(name)
+            if at_steps is None and there and steps.column(name).null_count:
+                at_steps = self.has(name)
+            if at_steps is not None:
+                filled = filled.take(pa.array(np.arange(len(at_steps)), mask=~at_steps))
             field = pa.field(name, column.arrow_type, nullable=column.nullable)
             at = steps.column_names.index(name) if there else steps.num_columns
             steps = steps.set_column(at, field, filled) if there else steps.append_column(field, filled)
         return replace(self, header=header, steps=steps.select(header.steps_schema.names))
+
+    def under(self, header: Header) -> "Batch":
+        """The batch under a header that says other things of it; columns that are not in that are left out."""
+        steps, episodes = (
+            self.steps.select(header.steps_schema.names),
+            self.episodes.select(header.episodes_schema.names),
+        )
+        return replace(self, header=header, steps=steps, episodes=episodes)
 
     def take_steps(self, rows: Array) -> "Batch":
         """Some of its steps; the episodes stay, as long as what is left of them.
@@ -95,11 +110,29 @@ class Batch:
                 more than once.
 
         Frames are numbered anew. Timestamps are those of the new frames where the control rate is known; else kept.
+        Arrays in `rest` with a row for every old step are left out of episodes whose steps changed.
         """
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        if np.array_equal(rows, np.arange(self.steps.num_rows)):
+            return self
         lengths = np.bincount(self.position[rows], minlength=self.episodes.num_rows).astype(np.int64)
         episodes = _with(self.episodes, "length", pa.array(lengths))
-        return replace(self, steps=self.steps.take(pa.array(rows)), episodes=episodes)._numbered()
+        steps = self.steps.take(pa.array(rows, pa.int64()))
+        return replace(self, steps=steps, episodes=episodes, rest=self._rest_without(rows))._numbered()
+
+    def _rest_without(self, rows: Array) -> pa.Table:
+        """Rows of `rest` but for arrays with a row for every step of an episode whose steps are others now."""
+        if not self.rest.num_rows:
+            return self.rest
+        cuts = np.searchsorted(self.position[rows], np.arange(self.episodes.num_rows + 1))
+        changed = {
+            index: self.starts[at + 1] - self.starts[at]
+            for at, index in enumerate(self.episode_index.tolist())
+            if not np.array_equal(rows[cuts[at] : cuts[at + 1]], np.arange(self.starts[at], self.starts[at + 1]))
+        }
+        owners, shapes = (self.rest.column(name).to_pylist() for name in ("episode_index", "shape"))
+        stays = [not shape or changed.get(owner) != shape[0] for owner, shape in zip(owners, shapes, strict=True)]
+        return self.rest.filter(pa.array(stays, pa.bool_()))
 
     def take_episodes(self, positions: Array, episode_index: Array | None = None) -> "Batch":
         """Some of its episodes with their rest, in any order, also more than once.
@@ -111,17 +144,18 @@ class Batch:
         numbers = self.episode_index[positions] if episode_index is None else np.asarray(episode_index, np.int64)
         spans = [np.arange(self.starts[at], self.starts[at + 1]) for at in positions]
         steps = self.steps.take(pa.array(np.concatenate([*spans, np.empty(0, np.int64)]).astype(np.int64)))
+        positions = np.asarray(positions, np.int64)
         episodes = _with(self.episodes.take(pa.array(positions)), "episode_index", pa.array(numbers))
         rest = self._rest_of(self.episode_index[positions], numbers)
         return replace(self, steps=steps, episodes=episodes, rest=rest)._numbered()
 
     def _rest_of(self, old: Array, new: Array) -> pa.Table:
         """Rows of `rest` of episodes under their new numbers; those of the file itself stay."""
-        owner = self.rest.column("episode_index").to_pylist()
-        own = [at for at, episode in enumerate(owner) if episode is None]
-        pairs = [
-            (at, n) for o, n in zip(old.tolist(), new.tolist(), strict=True) for at, e in enumerate(owner) if e == o
-        ]
+        rows_of: dict[int | None, list[int]] = {}
+        for at, episode in enumerate(self.rest.column("episode_index").to_pylist()):
+            rows_of.setdefault(episode, []).append(at)
+        own = rows_of.get(None, [])
+        pairs = [(at, n) for o, n in zip(old.tolist(), new.tolist(), strict=True) for at in rows_of.get(o, ())]
         rows = self.rest.take(pa.array(own + [at for at, _ in pairs], pa.int64()))
         return _with(rows, "episode_index", pa.array([None] * len(own) + [n for _, n in pairs], pa.int64()))
 

@@ -18,6 +18,8 @@ from trajloom.run.execute import Summary, Workplace, execute
 from trajloom.task import TaskSpec
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from trajloom.sim.loop import Kind
 
 
@@ -35,7 +37,7 @@ def generate(
     seed: int = 0,
     workers: int | None = None,
     envs_per_worker: int | None = None,
-    scheduler: str | None = None,
+    scheduler: "Client | str | None" = None,
     scratch: str | None = None,
     keep_failed: bool = False,
     spec: TaskSpec | Mapping[str, Any] | str | Path | None = None,
@@ -70,7 +72,7 @@ def generate(
         seed: Decides every draw.
         workers: Processes of the local cluster; by default as many as give every core one environment.
         envs_per_worker: Environments in each process, on threads; by default one. Saves memory and start-up.
-        scheduler: Address of a Dask scheduler to use instead.
+        scheduler: A Dask cluster to use instead: the address of its scheduler, or a client of it.
         scratch: Folder or URL shared by client and workers; by default beside `out`.
         keep_failed: Also keep the steps of failed attempts.
         spec: The subtasks: a TaskSpec, its JSON or MimicGen's, or a file of either; by default the task's own. Of a
@@ -144,7 +146,7 @@ def expert(
     seed: int = 0,
     workers: int | None = None,
     envs_per_worker: int | None = None,
-    scheduler: str | None = None,
+    scheduler: "Client | str | None" = None,
     scratch: str | None = None,
     keep_failed: bool = False,
     max_attempts: int | None = None,

@@ -28,8 +28,8 @@ class Workplace:
     """Processes of the local cluster; None is as many as give every core one environment."""
     envs_per_worker: int | None = None
     """Environments in each process of the local cluster, a thread each; None is one."""
-    scheduler: str | None = None
-    """Address of a Dask scheduler to use instead."""
+    scheduler: Client | str | None = None
+    """A Dask cluster to use instead: the address of its scheduler, or a client of it."""
     scratch: str | None = None
     """Folder or URL shared by client and workers; None is a folder beside the output, as long as the run lasts."""
     hang_after: float = 600.0
