@@ -147,7 +147,9 @@ class Gatherer:
     def _fault(self, name: str, value: Value) -> str | None:
         if name in self.kinds:
             same = self.kinds[name] == _kind(value)
-            return None if same else f"{name} is {_said(_kind(value))}; in its trajectory it is {_said(self.kinds[name])}"
+            return (
+                None if same else f"{name} is {_said(_kind(value))}; in its trajectory it is {_said(self.kinds[name])}"
+            )
         unfillable = name == "timestamp" or (isinstance(value, np.ndarray) and not fillable(value))
         if self.steps and unfillable:
             return f"{name} is not in the first item of its trajectory"

@@ -1,7 +1,7 @@
 """The settings of an ingestion."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from trajloom.errors import SettingsError, UnknownNameError
@@ -11,7 +11,7 @@ UNITS = {"ns": 1e9, "us": 1e6, "μs": 1e6, "µs": 1e6, "ms": 1e3, "s": 1.0}
 VIDEO_CODECS = ("auto", "rawvideo")
 RAW_CODECS = (None, "rawvideo", "rawvideo_pyarrow")
 RAY = ("num_cpus", "object_store_memory")
-WHERE = ("output_directory", "num_workers", "ray_init_kwargs", "scheduler", "scratch")
+WHERE = ("output_directory", "num_workers", "ray_init_kwargs", "client", "scratch")
 """Settings that change no byte of what comes out, so that another call may have others and go on."""
 
 
@@ -56,8 +56,8 @@ class IngestionConfig:
     """Decides the order of `shuffle_items`, and what your functions draw from `random` and `np.random`."""
     shuffle_buffer: int = 1000
     """Items held to shuffle what an iterator gives."""
-    scheduler: str | None = None
-    """Address of a Dask scheduler, whose workers are used from the second part on."""
+    client: Any = None
+    """A Dask client, or the address of a scheduler, whose workers are used from the second part on."""
     scratch: str | None = None
     """Folder or URL that all workers read; by default beside the output."""
 
@@ -97,7 +97,9 @@ class IngestionConfig:
     def _ray(self) -> list[str]:
         given = self.ray_init_kwargs or {}
         unknown = sorted(set(given) - set(RAY))
-        faults = [f"ray_init_kwargs {', '.join(unknown)}: Dask runs this; there are: {', '.join(RAY)}"] if unknown else []
+        faults = (
+            [f"ray_init_kwargs {', '.join(unknown)}: Dask runs this; there are: {', '.join(RAY)}"] if unknown else []
+        )
         wrong = [name for name in RAY if given.get(name) is not None and not given[name] >= 1]
         return faults + [f"ray_init_kwargs {name} must be >= 1, got {given[name]}" for name in wrong]
 
@@ -113,8 +115,7 @@ class IngestionConfig:
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide what comes out, as JSON values."""
-        plain = asdict(self)
-        return {name: value for name, value in plain.items() if name not in WHERE}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in WHERE}
 
     @classmethod
     def of(cls, output_directory: str, given: Mapping[str, Any]) -> "IngestionConfig":

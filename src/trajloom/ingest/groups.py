@@ -183,4 +183,3 @@ def _shuffled(items: Any, total: int | None, config: IngestionConfig) -> Iterato
             yield held.pop()
     for at in rng.permutation(len(held)).tolist():
         yield held[at]
-

@@ -37,12 +37,17 @@ def placed(name: str, values: Sequence[Odd | None], episode: int, *, once: bool 
 def _one(name: str, value: Odd, episode: int, attr: bool = True) -> tuple[Any, list[Rest]]:
     if isinstance(value.value, np.ndarray):
         return None, [array_row(name, value.value, episode)]
-    if attr and isinstance(value.value, str):
-        return {"dtype": "str", "value": value.value}, []
-    if attr and isinstance(value.value, bool | int | float):
-        kind = {bool: "|b1", int: "<i8", float: "<f8"}[type(value.value)]
-        return {"dtype": kind, "value": value.value}, []
+    if attr and isinstance(value.value, str | bool | int | float):
+        return typed(value.value), []
     return None, [Rest(name, "str", (), json.dumps([value.json]).encode(), episode, JSON)]
+
+
+def typed(value: Any) -> dict[str, Any]:
+    """An attribute's value with its type; what is no text or number is JSON."""
+    kinds = {bool: "|b1", int: "<i8", float: "<f8"}
+    if type(value) in kinds:
+        return {"dtype": kinds[type(value)], "value": value}
+    return {"dtype": "str", "value": value if isinstance(value, str) else Odd(value).json}
 
 
 def _texts(name: str, values: Sequence[Odd | None], episode: int) -> Rest:
@@ -58,7 +63,9 @@ def array_row(name: str, array: Array, episode: int) -> Rest:
     return Rest(name, array.dtype.str, array.shape, array.tobytes(), episode, {})
 
 
-def found(attrs: Mapping[str, Any], rows: Iterable[Rest], length: int) -> tuple[dict[str, Any], dict[str, Sequence[Any]]]:
+def found(
+    attrs: Mapping[str, Any], rows: Iterable[Rest], length: int
+) -> tuple[dict[str, Any], dict[str, Sequence[Any]]]:
     """The inverse of `placed` for one trajectory: what holds for all of it, and what has a value a step."""
     whole = {name: typed.get("value") for name, typed in attrs.items()}
     steps: dict[str, Sequence[Any]] = {}

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,12 +13,11 @@ import pyarrow.parquet as pq
 from trajloom import tables
 from trajloom.folder import Folder
 from trajloom.ingest import oddities
-from trajloom.ingest.blocks import Block, Trajectory, What, blocks_of, what_items_are
+from trajloom.ingest.blocks import TIME, Block, Trajectory, What, blocks_of, what_items_are
 from trajloom.ingest.config import IngestionConfig
 from trajloom.ingest.groups import Unit
 from trajloom.ingest.interface import DataIngestionInterface
 from trajloom.ingest.taking import LeftOut, Taken, left_out_table, take
-from trajloom.ingest.values import Odd
 from trajloom.ingest.widening import Schema, fits, inferred, joined
 from trajloom.schema import Column, Header, path_of
 from trajloom.store import Writer
@@ -74,17 +73,6 @@ class Record:
     def from_json(cls, values: Mapping[str, Any]) -> "Record":
         columns = tuple(Column.from_json(column) for column in values["columns"])
         return cls(**{**values, "columns": columns, "odd_columns": tuple(values["odd_columns"])})
-
-
-@dataclass
-class Made:
-    """A part in memory."""
-
-    unit: Unit
-    blocks: list[Block]
-    left_out: list[LeftOut]
-    record: Record
-    notes: dict[str, None] = field(default_factory=dict)
 
 
 def make(job: Job, unit: Unit, raw_bytes: int = 0) -> Callable[[], Record]:
@@ -154,7 +142,7 @@ def _write(job: Job, unit: Unit, blocks: Sequence[Block], left_out: Sequence[Lef
     header = Header(steps=record.columns)
     with Writer(job.out, header).part(unit.number, run={"ingest": record.to_json()}) as part:
         for block in blocks:
-            for batch in _rows(header, block):
+            for batch in _rows(header, block, job.config.fps):
                 part.write_steps(batch)
         trajectories = [trajectory for block in blocks for trajectory in block.trajectories]
         part.write_episodes(tables.episodes_table(header, [_row(trajectory) for trajectory in trajectories]))
@@ -166,22 +154,20 @@ def _write(job: Job, unit: Unit, blocks: Sequence[Block], left_out: Sequence[Lef
     return record
 
 
-def _rows(header: Header, block: Block) -> list[pa.RecordBatch]:
+def _rows(header: Header, block: Block, fps: float) -> Iterator[pa.RecordBatch]:
     """Rows of `steps`, with their times."""
     starts = block.starts
     lengths = np.diff(starts)
     index = np.repeat([trajectory.index for trajectory in block.trajectories], lengths)
     frame = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
+    time = frame / fps if block.time is None else block.time
     named = {column.name: block.arrays.get(path_of(column.name)) for column in header.steps}
     columns = {name: array for name, array in named.items() if array is not None}
     step = max(1, BATCH_BYTES // max(1, block.nbytes // max(1, starts[-1])))
-    batches = []
     for start in range(0, starts[-1], step):
         rows = slice(start, start + step)
-        batches.append(
-            tables.steps_rows(header, index[rows], frame[rows], {name: array[rows] for name, array in columns.items()})
-        )
-    return batches
+        batch = tables.steps_rows(header, index[rows], frame[rows], {name: a[rows] for name, a in columns.items()})
+        yield batch.set_column(batch.schema.names.index(TIME), batch.schema.field(TIME), pa.array(time[rows]))
 
 
 def _row(trajectory: Trajectory) -> dict[str, Any]:
@@ -197,6 +183,3 @@ def _write_left_out(out: str, part: int, rows: Sequence[LeftOut]) -> None:
     buffer = io.BytesIO()
     pq.write_table(left_out_table(rows), buffer, compression="zstd")
     Folder(out).put(buffer.getvalue(), LEFT_OUT_FOLDER, file_name(part))
-
-
-__all__ = ["Job", "Made", "Odd", "Record", "make"]
