@@ -24,6 +24,7 @@ from trajloom.ingest.interface import DataIngestionInterface
 from trajloom.ingest.oddities import typed
 from trajloom.ingest.place import Place, anywhere
 from trajloom.ingest.settle import Task, settle
+from trajloom.ingest.spawning import without_main
 from trajloom.ingest.taking import computes
 from trajloom.ingest.unit import Job, Record, make
 from trajloom.ingest.widening import joined
@@ -31,7 +32,7 @@ from trajloom.schema import Header
 
 log = logging.getLogger("trajloom.ingest")
 
-PATIENCE = 3.0
+PATIENCE = 4.0
 """Seconds of work in this process after which a cluster may be started, which takes about as long."""
 WRITERS = 2
 """Threads that compress parts while the next items are made columns."""
@@ -133,7 +134,7 @@ class Conductor:
         if not self.sizes.computes or self.config.workers < 2 or spent < PATIENCE:
             return False
         total = self.stream.total
-        return total is None or spent * (total - self.stream.items) / max(self.items_here, 1) > PATIENCE
+        return total is None or spent * (total - self.stream.items) / max(self.items_here, 1) > 2 * PATIENCE
 
     def _spread(self, units: Iterator[Unit]) -> None:
         """Make the other parts on the user's cluster, or on a local one."""
@@ -146,7 +147,11 @@ class Conductor:
             return
         scratch = anywhere(self.config.scratch or f"{self.place.path.rstrip('/')}.scratch")
         workers = min(self.config.workers, cores())
-        with cluster(self.config.client, workers=workers, scratch=scratch) as client, _shared(scratch, pickled) as file:
+        with (
+            without_main(),
+            cluster(self.config.client, workers=workers, scratch=scratch) as client,
+            _shared(scratch, pickled) as file,
+        ):
             most = threads_of(client) + max(1, threads_of(client) // 4)
             if self.config.memory is not None:
                 most = max(1, min(most, self.config.memory // UNIT_BYTES))

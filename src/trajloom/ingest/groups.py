@@ -2,7 +2,7 @@
 
 import itertools
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +18,8 @@ UNIT_ITEMS = 10_000
 FIRST_ITEMS = 16
 """Items of the first parts where something is computed of each; after every four, parts hold twice as many."""
 
-Numbered = tuple[int, Any]
-"""Number of an item in its source, and the item."""
+Grouped = tuple[Sequence[Any], Sequence[int]]
+"""The items of a trajectory, and their numbers in the source."""
 
 
 @dataclass(frozen=True)
@@ -71,24 +71,24 @@ class Stream:
     total: int | None = None
     """How many there are, where the source says it."""
     raw_bytes: int = 0
-    """Of the items of the first part, as they came."""
+    """Of the items of a part, as they came, as long as their size is not known."""
     ungrouped: list[int] = field(default_factory=list)
 
     def units(self) -> Iterator[Unit]:
         """The parts, in order."""
         pending: list[Group] = []
-        number = 0
+        number = items = 0
         for group in self.groups():
             pending.append(group)
-            full = sum(len(g.items) for g in pending) >= self.sizes.items_of(number)
-            if full and len(pending) % self.config.batch_size == 0:
+            items += len(group.items)
+            if items >= self.sizes.items_of(number) and len(pending) % self.config.batch_size == 0:
                 yield self._unit(number, pending)
-                pending, number = [], number + 1
+                pending, number, items = [], number + 1, 0
         if pending or self.ungrouped:
             yield self._unit(number, pending)
 
     def _unit(self, number: int, groups: Sequence[Group]) -> Unit:
-        if number == 0:
+        if self.sizes.item_bytes is None:
             self.raw_bytes = sum(nbytes(item) for group in groups for item in group.items)
         return Unit(number, groups, self.ungrouped)
 
@@ -96,62 +96,71 @@ class Stream:
         """The trajectories, in order, with different names."""
         names: set[str] = set()
         named = names_itself(self.ingester)
-        for index, numbered in enumerate(self._split()):
-            items = [item for _, item in numbered]
+        for index, (items, numbers) in enumerate(self._split()):
             self.items += len(items)
             if named:
                 name = _unique(str(self.ingester.get_trajectory_filename(items, index)), names)
             else:
                 name = f"{self.config.trajectory_prefix}_{index:06d}"
-            yield Group(index, name, items, [number for number, _ in numbered])
+            yield Group(index, name, items, numbers)
 
-    def _split(self) -> Iterator[Sequence[Numbered]]:
+    def _split(self) -> Iterator[Grouped]:
         most = self.config.max_items_per_trajectory
-        for numbered in self._grouped():
-            size = most or len(numbered)
-            yield from (numbered[start : start + size] for start in range(0, len(numbered), size))
+        for items, numbers in self._grouped():
+            size = most or len(items)
+            for start in range(0, len(items), size):
+                yield items[start : start + size], numbers[start : start + size]
 
-    def _grouped(self) -> Iterator[Sequence[Numbered]]:
-        numbered = self._numbered()
-        if isinstance(self.ingester, Adapter) and "group_items_into_trajectories" not in _own(self.ingester):
-            while group := list(itertools.islice(numbered, self.ingester.group_size)):
-                yield group
-        elif not overrides(self.ingester, "group_items_into_trajectories"):
-            yield from ([pair] for pair in numbered)
-        else:
-            yield from self._grouped_by_hand(list(numbered))
+    def _grouped(self) -> Iterator[Grouped]:
+        if not groups_itself(self.ingester):
+            size = self.ingester.group_size if isinstance(self.ingester, Adapter) else 1
+            return self._in_groups_of(size)
+        items, numbers = self._ordered()
+        items = list(items)
+        return self._grouped_by_hand(items, list(itertools.islice(numbers, len(items))))
 
-    def _grouped_by_hand(self, numbered: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
+    def _in_groups_of(self, size: int) -> Iterator[Grouped]:
+        items, numbers = self._ordered()
+        while group := list(itertools.islice(items, size)):
+            yield group, list(itertools.islice(numbers, len(group)))
+
+    def _grouped_by_hand(self, items: Sequence[Any], numbers: Sequence[int]) -> Iterator[Grouped]:
         """As the ingester groups them, which is told items alone: their numbers are found again by identity."""
         where: dict[int, deque[int]] = defaultdict(deque)
-        for number, item in numbered:
+        for number, item in zip(numbers, items, strict=True):
             where[id(item)].append(number)
-        for group in self.ingester.group_items_into_trajectories([item for _, item in numbered]):
-            items = list(group)
-            if items:
-                yield [(_number(where, item), item) for item in items]
+        for group in self.ingester.group_items_into_trajectories(items):
+            some = list(group)
+            if some:
+                yield some, [_number(where, item) for item in some]
         self.ungrouped = sorted(number for left in where.values() for number in left)
 
-    def _numbered(self) -> Iterator[Numbered]:
+    def _ordered(self) -> tuple[Iterator[Any], Iterator[int]]:
+        """The items, and their numbers beside them."""
         items = self.ingester.get_data_items()
         most = self.config.max_items
         if hasattr(items, "__len__") and hasattr(items, "__getitem__"):
             count = len(items)  # pyright: ignore
             self.total = count if most is None else min(count, most)
-        if self.config.shuffle_items:
-            return iter(_shuffled(items, self.total, self.config))
-        return itertools.islice(enumerate(items), most)
+        if not self.config.shuffle_items:
+            return itertools.islice(items, most), itertools.count()
+        pairs, again = itertools.tee(_shuffled(items, self.total, self.config))
+        return (item for _, item in pairs), (number for number, _ in again)
 
 
-def _own(adapter: Adapter) -> Iterable[str]:
-    """What a subclass of an adapter defines itself."""
-    return {name for kind in type(adapter).__mro__ if kind.__module__ != Adapter.__module__ for name in vars(kind)}
+def groups_itself(ingester: DataIngestionInterface) -> bool:
+    """Whether a source has a way of its own to group items."""
+    own = type(ingester).group_items_into_trajectories
+    return own not in (
+        Adapter.group_items_into_trajectories,
+        DataIngestionInterface.group_items_into_trajectories,
+    )
 
 
 def names_itself(ingester: DataIngestionInterface) -> bool:
     """Whether a source gives its trajectories names of its own."""
-    if isinstance(ingester, Adapter) and "get_trajectory_filename" not in _own(ingester):
-        return ingester.trajectory_name_fn is not None
+    if type(ingester).get_trajectory_filename is Adapter.get_trajectory_filename:
+        return ingester.trajectory_name_fn is not None  # pyright: ignore
     return overrides(ingester, "get_trajectory_filename")
 
 
@@ -168,13 +177,13 @@ def _number(where: dict[int, deque[int]], item: Any) -> int:
     return where[id(item)].popleft() if where.get(id(item)) else -1
 
 
-def _shuffled(items: Any, total: int | None, config: IngestionConfig) -> Iterator[Numbered]:
+def _shuffled(items: Any, total: int | None, config: IngestionConfig) -> Iterator[tuple[int, Any]]:
     rng = rng_for(config.seed, "shuffle items")
     if total is not None:
         for number in rng.permutation(len(items))[:total].tolist():
             yield number, items[number]
         return
-    held: list[Numbered] = []
+    held: list[tuple[int, Any]] = []
     for pair in itertools.islice(enumerate(items), config.max_items):
         held.append(pair)
         if len(held) > config.shuffle_buffer:

@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -201,7 +201,7 @@ class IngestedDataset:
         if shuffle:
             indices = rng_for(seed, "split").permutation(indices)
         cuts = np.round(np.cumsum((0, *fractions)) * len(indices)).astype(int)
-        chosen = [sorted(indices[start:stop].tolist()) for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+        chosen = [sorted(indices[start:stop].tolist()) for start, stop in pairwise(cuts)]
         return tuple(replace(self, dataset=self.dataset.select(some)) for some in chosen)
 
     # ---- questions -----------------------------------------------------------------------------------------

@@ -31,6 +31,10 @@ class About:
     odd: Mapping[str, Sequence[Any]]
     """Path -> one value a step."""
 
+    def value(self, path: str, frame: int) -> Any:
+        """What a step has; None where it has nothing."""
+        return self.odd[path][frame] if path in self.odd else self.whole.get(path)
+
 
 @dataclass(frozen=True)
 class Rows:

@@ -60,7 +60,7 @@ class Place:
         differ = differences(there, self.settings)
         if differ:
             raise SettingsError(
-                f"{self.path} holds another ingestion; {'; '.join(differ)}. Choose another output_directory, or delete it"
+                f"{self.path} holds another ingestion; {'; '.join(differ)}. Choose another place, or delete it"
             )
 
     def commits(self) -> Sequence[Commit]:

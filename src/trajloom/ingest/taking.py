@@ -1,10 +1,13 @@
 """The items of a part, transformed and checked: those that can be stored, and why the others cannot."""
 
 import json
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from trajloom.errors import TrajloomError
@@ -22,8 +25,9 @@ LEFT_OUT = pa.schema(
         pa.field("metadata", pa.string(), nullable=False),
     ]
 )
-"""One row an item that is not stored: its number in the source, the trajectory that it was for, "failed" (transform_item
-raised), "invalid", "empty", "misfit" (it is not like its trajectory) or "ungrouped", why, and its metadata as JSON."""
+"""One row an item that is not stored: its number in the source, the trajectory that it was for, "failed" (what
+transform_item raised), "invalid", "empty", "misfit" (it is not like its trajectory) or "ungrouped", why, and its metadata
+as JSON."""
 
 
 @dataclass(frozen=True)
@@ -54,30 +58,48 @@ class Taken:
 
 def computes(ingester: DataIngestionInterface) -> bool:
     """Whether code of the user's runs for each item; else items are taken as they come."""
-    plain = isinstance(ingester, Adapter) and not isinstance(ingester, PyTorchDatasetAdapter)
-    own = type(ingester).__module__ != Adapter.__module__
-    return not plain or own or ingester.transform_fn is not None  # pyright: ignore
+    if not isinstance(ingester, Adapter) or isinstance(ingester, PyTorchDatasetAdapter):
+        return True
+    own = ("validate_transformed_data", "get_item_metadata")
+    plain = type(ingester).transform_item is Adapter.transform_item and ingester.transform_fn is None
+    return not plain or any(overrides(ingester, method) for method in own)
 
 
 def take(ingester: DataIngestionInterface, group: Group, seed: int) -> Taken:
-    """Transform and check the items of a trajectory."""
+    """Transform and check the items of a trajectory, within `own_chance`."""
     if not computes(ingester):
         return _as_they_are(group)
     taken = Taken(group)
-    with seeded_globals(rng_for(seed, "trajectory", group.index)):
-        for number, item in zip(group.numbers, group.items, strict=True):
-            _take(ingester, number, item, taken)
+    _reseed(seed, group.index)
+    for number, item in zip(group.numbers, group.items, strict=True):
+        _take(ingester, number, item, taken)
     return taken
 
 
+@contextmanager
+def own_chance(ingester: DataIngestionInterface) -> Iterator[None]:
+    """Put the global generators back after the user's code ran, which `take` seeds for each trajectory."""
+    with seeded_globals(rng_for(0, "items")) if computes(ingester) else nullcontext():
+        yield
+
+
+def _reseed(seed: int, trajectory: int) -> None:
+    number = int(rng_for(seed, "trajectory", trajectory).integers(2**32))
+    random.seed(number)
+    np.random.seed(number)  # noqa: NPY002  what the user's code draws from
+
+
 def _as_they_are(group: Group) -> Taken:
-    taken = Taken(group, [as_item(item) for item in group.items], list(group.numbers))
-    if not all(taken.items):
-        kept = [(n, item) for n, item in zip(taken.numbers, taken.items, strict=True) if item]
-        for number, item in zip(taken.numbers, taken.items, strict=True):
-            if not item:
-                taken.leave(number, "empty", "the item is an empty dict")
-        taken.numbers, taken.items = [n for n, _ in kept], [item for _, item in kept]
+    items = group.items if set(map(type, group.items)) == {dict} else [as_item(item) for item in group.items]
+    if all(items):
+        return Taken(group, list(items), list(group.numbers))
+    taken = Taken(group)
+    for number, item in zip(group.numbers, items, strict=True):
+        if item:
+            taken.items.append(item)
+            taken.numbers.append(number)
+        else:
+            taken.leave(number, "empty", "the item is an empty dict")
     return taken
 
 

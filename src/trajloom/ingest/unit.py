@@ -17,7 +17,7 @@ from trajloom.ingest.blocks import TIME, Block, Trajectory, What, blocks_of, wha
 from trajloom.ingest.config import IngestionConfig
 from trajloom.ingest.groups import Unit
 from trajloom.ingest.interface import DataIngestionInterface
-from trajloom.ingest.taking import LeftOut, Taken, left_out_table, take
+from trajloom.ingest.taking import LeftOut, Taken, left_out_table, own_chance, take
 from trajloom.ingest.widening import Schema, fits, inferred, joined
 from trajloom.schema import Column, Header, path_of
 from trajloom.store import Writer
@@ -77,7 +77,8 @@ class Record:
 
 def make(job: Job, unit: Unit, raw_bytes: int = 0) -> Callable[[], Record]:
     """Transform the items of a part and make columns of them; what is returned writes the part."""
-    taken = [take(job.ingester, group, job.config.seed) for group in unit.groups]
+    with own_chance(job.ingester):
+        taken = [take(job.ingester, group, job.config.seed) for group in unit.groups]
     what = job.what or what_items_are(taken, job.config)
     blocks = list(blocks_of(taken, what, job.config))
     left_out = [row for t in taken for row in t.left_out]

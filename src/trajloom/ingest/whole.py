@@ -19,8 +19,8 @@ def is_trajectory(items: Sequence[Item]) -> bool:
     """Whether items, each alone in its trajectory, are trajectories rather than steps.
 
     They are where each has two arrays or more, all of one first length T, and T differs between items or exceeds all
-    other dimensions of the arrays of numbers (such as (T, 7) beside (T,)): a pair of pictures, of poses or of vectors is
-    a step.
+    other dimensions of the arrays of numbers (such as (T, 7) beside (T,)): a pair of pictures, of poses or of vectors
+    is a step.
     """
     every = [_arrays(item) for item in items]
     if not every or any(len(arrays) < 2 or len({len(a) for a in arrays.values()}) != 1 for arrays in every):
