@@ -7,6 +7,7 @@ from trajloom.query.component import component
 from trajloom.query.describe import Info, columns, info
 from trajloom.query.moments import Moments, statistics
 from trajloom.query.outcome import Outcome, failures, lengths, success_rate, successes_by_source, wilson
+from trajloom.query.searching import tries, tries_by_source, tries_by_subtask
 
 __all__ = [
     "Info",
@@ -20,5 +21,8 @@ __all__ = [
     "statistics",
     "success_rate",
     "successes_by_source",
+    "tries",
+    "tries_by_source",
+    "tries_by_subtask",
     "wilson",
 ]
