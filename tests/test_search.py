@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fake_scene import OPEN, FakeScene, expert_demo, place_spec
+from trajloom.engine.experience import CELLS, Experience, neighbourhoods
 from trajloom.engine.generate import Settings, attempt
 from trajloom.engine.segments import SourceDemo, Sources
 from trajloom.errors import SettingsError
@@ -172,3 +173,62 @@ def test_settings_that_only_search_knows_are_refused_without_it():
         Settings(back=1)
     with pytest.raises(SettingsError, match="tries must be >= 1"):
         Settings(tries=0)
+
+
+# ---- learning from earlier rounds --------------------------------------------------------------------------------
+
+
+def rows_of(rollouts: list[Rollout]) -> list[dict[str, Any]]:
+    """The ledger's rows of some attempts' tries."""
+    return [
+        {
+            "eef": one.choice.eef,
+            "subtask": one.choice.subtask,
+            "source_episode": one.choice.source_episode,
+            "success": one.success,
+            "cell": one.cell,
+        }
+        for rollout in rollouts
+        for one in rollout.tries
+    ]
+
+
+def test_what_was_learned_keeps_away_from_a_source_that_never_works(demos):
+    spec = place_spec()
+    sources = Sources.from_demos(demos, spec)
+    first = [searched(demos, seed) for seed in range(8)]
+    experience = Experience.of(rows_of(first), sources.episode_index)
+    options = Settings(tries=4, select_src_per_subtask=True, adapt=True, floor=0.05)
+    later = [attempt(FakeScene(), sources, spec, options, rng_for(s), experience=experience) for s in range(20, 30)]
+    lost = [sum(not one.success for one in rollout.tries) for rollout in (*first, *later)]
+    assert np.mean(lost[8:]) < np.mean(lost[:8])
+    assert all(one.propensity is not None and 0 < one.propensity <= 1 for r in later for one in r.tries)
+
+
+def test_the_propensity_is_the_frequency_with_which_a_source_is_chosen():
+    key, cells = ("robot0", 0), np.array([0, 0, 1])
+    won, lost = np.zeros((3, CELLS), np.int64), np.zeros((3, CELLS), np.int64)
+    won[0, 0], lost[1, 0], won[2, 1] = 3, 2, 1
+    experience = Experience({key: won}, {key: lost})
+    made = [experience.choose(key, cells, np.arange(3), 0.3, rng_for(0, i)) for i in range(1500)]
+    for source in range(3):
+        told = np.mean([p for chosen, p in made if chosen == source])
+        assert np.mean([chosen == source for chosen, _ in made]) == pytest.approx(told, abs=0.04)
+
+
+def test_no_source_falls_below_the_floor():
+    key, cells = ("robot0", 0), np.zeros(2, np.int64)
+    won, lost = np.zeros((2, CELLS), np.int64), np.zeros((2, CELLS), np.int64)
+    won[0, 0], lost[1, 0] = 500, 500
+    made = [
+        Experience({key: won}, {key: lost}).choose(key, cells, np.arange(2), 0.4, rng_for(0, i)) for i in range(400)
+    ]
+    assert np.mean([chosen == 1 for chosen, _ in made]) == pytest.approx(0.2, abs=0.06)
+
+
+def test_neighbourhoods_grow_with_the_distance_of_the_object():
+    now = np.eye(4)
+    there = np.repeat(now[None], 4, axis=0)
+    there[:, 0, 3] = (0.0, 0.15, 0.3, 9.0)
+    assert neighbourhoods(there, now, 4).tolist() == [0, 1, 2, 4]
+    assert neighbourhoods(None, None, 2).tolist() == [0, 0]

@@ -37,6 +37,8 @@ class Try:
     """Chance that this source had of being chosen, among those not tried yet; None where its strategy does not say."""
     success: bool = True
     """Whether the attempt went on from it, or solved the task with it."""
+    cell: int | None = None
+    """How far its object lay from where it lay in the source: see `engine.experience.neighbourhoods`."""
     steps: int = 0
     """Control steps from its beginning until another try began, or the end."""
     reason: str | None = None

@@ -155,6 +155,7 @@ TRY = pa.struct(
         *CHOICE,
         pa.field("try", pa.int32()),
         pa.field("propensity", pa.float64()),
+        pa.field("cell", pa.int8()),
         pa.field("success", pa.bool_()),
         pa.field("steps", pa.int32()),
         pa.field("reason", pa.string()),

@@ -61,6 +61,10 @@ def generate(
     hold: Annotated[
         int, typer.Option(min=1, help="Steps in a row that a subtask's signal must hold at its end, with --tries.")
     ] = 1,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="With --tries: prefer sources that worked in earlier rounds of attempts.")
+    ] = False,
+    round: Annotated[int, typer.Option(min=1, help="Attempts in a round: whole units.")] = 50,
     max_attempts: options.MaxAttempts = None,
     min_success_rate: Annotated[float, typer.Option(min=0, max=1, help="Give up below this rate.")] = 0.01,
     unit: options.Unit = 5,
@@ -105,6 +109,8 @@ def generate(
             back=back,
             step_budget=step_budget,
             hold=hold,
+            adapt=adapt,
+            round=round,
             max_attempts=max_attempts,
             min_success_rate=min_success_rate,
             unit=unit,

@@ -1,10 +1,12 @@
 """One attempt at a new episode: choose source segments, carry them to where the objects are, follow them."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from trajloom.engine.attempt import Attempt
+from trajloom.engine.experience import Experience
 from trajloom.engine.search import Search
 from trajloom.engine.segments import Sources
 from trajloom.engine.settings import Settings
@@ -24,6 +26,7 @@ def attempt(
     rng: np.random.Generator,
     on_step: Callable[[], None] | None = None,
     on_subtask: Callable[[str, int], None] | None = None,
+    experience: Experience | None = None,
 ) -> Rollout:
     """Make one attempt at an episode, from the scene's reset to its last step.
 
@@ -41,6 +44,7 @@ def attempt(
         rng: This attempt's chance.
         on_step: Called after every step, such as to film.
         on_subtask: Called with end effector and number when a subtask has ended.
+        experience: What earlier rounds of attempts learned of the sources, for settings that `adapt`.
 
     Returns:
         What happened, successful or not, with a Choice for every subtask and the columns `subtask/<eef>`,
@@ -55,7 +59,8 @@ def attempt(
     _check_together(scene, sources, spec)
     root = int(rng.integers(2**63))
     scene.reset(rng_for(root, "reset"))
-    run = (Attempt if settings.tries == 1 else Search)(scene, sources, spec, settings, root)
+    kind = Attempt if settings.tries == 1 else partial(Search, experience=experience)
+    run = kind(scene, sources, spec, settings, root)
     initial_state, model_xml = scene.state(), scene.model_xml()
     run.play(on_step or (lambda: None), on_subtask or (lambda eef, number: None))
     rollout = run.rollout()

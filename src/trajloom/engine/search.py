@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from trajloom.engine.attempt import Arm, Attempt
+from trajloom.engine.experience import Experience, neighbourhoods
 from trajloom.engine.plan import chances, select
 from trajloom.engine.verdict import Played, judge
 from trajloom.engine.waypoints import NormalStream
@@ -62,8 +63,9 @@ class _Node:
 class Search(Attempt):
     """An attempt that restores the start of a subtask that failed, as often as the settings allow."""
 
-    def __init__(self, *args: Any):
+    def __init__(self, *args: Any, experience: Experience | None = None):
         super().__init__(*args)
+        self.experience = experience
         self.path: list[_Node] = []
         """The subtasks begun on the way to where the attempt is now."""
         self.tries: list[Try] = []
@@ -210,9 +212,10 @@ class Search(Attempt):
         if number:
             self._draw_end(*key, number)
         self._propensity: float | None = 1.0
+        self._cell: int | None = None
         super().begin_next(arm)
         assert arm.choice is not None
-        node.current = Try(arm.choice, number, self._propensity)
+        node.current = Try(arm.choice, number, self._propensity, cell=self._cell)
         self.tries.append(node.current)
         node.tries += 1
         self.counts[key] = number + 1
@@ -227,17 +230,26 @@ class Search(Attempt):
     def choose(self, arm: Arm, subtask: Subtask, eef_pose: Poses, object_pose: Poses | None) -> int:
         """What the parent chooses at first; after that, what the strategy chooses among the sources not tried yet."""
         node, number, key = self.path[-1], self.counts.get((arm.eef, arm.number), 0), self.choice_key(arm)
+        inds = self.bounds[arm.eef][:, arm.number : arm.number + 2]
+        at_start = self.sources.candidates(arm.eef, subtask.object_ref, inds).object_at_start
+        cells = neighbourhoods(at_start, object_pose, len(self.sources))
         if node.tries or key not in self.chosen:
             untried = np.array([i for i in range(len(self.sources)) if i not in node.tried], dtype=np.int64)
             among = untried if len(untried) else np.arange(len(self.sources))
-            inds = self.bounds[arm.eef][:, arm.number : arm.number + 2]
             rng = rng_for(self.root, "selection", arm.eef, arm.number, *([number] if number else []))
-            self.chosen[key] = select(self.sources, inds, arm.eef, subtask, eef_pose, object_pose, rng, among)
-            likely = chances(self.sources, inds, arm.eef, subtask, eef_pose, object_pose, among)
-            at = int(np.flatnonzero(among == self.chosen[key])[0])
-            self._propensity = None if likely is None else float(likely[at])
-        node.tried.add(self.chosen[key])
-        return self.chosen[key]
+            if self.experience is not None:
+                arm_subtask = (arm.eef, arm.number)
+                chosen = self.experience.choose(arm_subtask, cells, among, self.settings.floor, rng)
+                self.chosen[key], self._propensity = chosen
+            else:
+                here = (arm.eef, subtask, eef_pose, object_pose)
+                self.chosen[key] = select(self.sources, inds, *here, rng, among)
+                likely = chances(self.sources, inds, *here, among)
+                self._propensity = None if likely is None else float(likely[among == self.chosen[key]][0])
+        demo = self.chosen[key]
+        node.tried.add(demo)
+        self._cell = int(cells[demo])
+        return demo
 
     def rollout(self) -> Rollout:
         """The path that the attempt is on, judged, with every try."""

@@ -7,7 +7,7 @@ from trajloom.engine.verdict import check_success
 from trajloom.engine.waypoints import Compat
 from trajloom.errors import SettingsError
 
-_SEARCH = ("tries", "back", "step_budget", "hold")
+_SEARCH = ("tries", "back", "step_budget", "hold", "adapt", "round", "floor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,13 @@ class Settings:
     hold: int = 1
     """Steps in a row that a subtask's signal must hold at its end; only asked where `tries` is above 1."""
 
+    adapt: bool = False
+    """Whether sources are chosen by how often they worked in earlier rounds of attempts, in place of the strategy."""
+    round: int = 50
+    """Attempts in a round; those of a round learn from the rounds before it alone."""
+    floor: float = 0.1
+    """Share of adapted choices in which every source is equally likely."""
+
     def to_json(self) -> dict[str, Any]:
         """As JSON values; what only search knows is left out of attempts that never go back."""
         values = asdict(self)
@@ -42,11 +49,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_success(self.success)
-        for name, least in (("tries", 1), ("back", 0), ("step_budget", 1), ("hold", 1)):
+        for name, least in (("tries", 1), ("back", 0), ("step_budget", 1), ("hold", 1), ("round", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise SettingsError(f"{name} must be >= {least}, got {value}")
-        if self.tries == 1 and (self.back, self.step_budget, self.hold) != (0, None, 1):
-            raise SettingsError("back, step_budget and hold are for attempts that go back: ask for tries above 1")
+        if self.tries == 1 and (self.back, self.step_budget, self.hold, self.adapt) != (0, None, 1, False):
+            raise SettingsError("back, step_budget, hold and adapt are for attempts that go back: tries above 1")
+        if not 0 < self.floor <= 1:
+            raise SettingsError(f"floor must be above 0 and at most 1, got {self.floor}")
         if self.compat not in (None, "mimicgen"):
             raise SettingsError(f"compat must be None or 'mimicgen', got {self.compat!r}")

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from trajloom.engine import generate as engine
+from trajloom.engine.experience import Experience
 from trajloom.engine.segments import Sources
 from trajloom.errors import TrajloomError, TrajloomWarning
 from trajloom.generation.recipe import Recipe, made_by
@@ -73,7 +74,7 @@ def notes_on(recipe: Recipe) -> tuple[str, ...]:
     return _made_for(recipe).notes
 
 
-def attempt(recipe: Recipe, number: int, sources: Sources | None) -> Rollout:
+def attempt(recipe: Recipe, number: int, sources: Sources | None, experience: Experience | None = None) -> Rollout:
     """Attempt `number` of a run; an error that is not ours becomes a failed attempt with its reason."""
     rng = rng_for(recipe.seed, "attempt" if recipe.kind == "mimicgen" else "expert", number)
     scene = scene_for(recipe)
@@ -85,7 +86,7 @@ def attempt(recipe: Recipe, number: int, sources: Sources | None) -> Rollout:
         assert sources is not None
         assert recipe.spec is not None
         spec, settings = TaskSpec.from_json(recipe.spec), engine.Settings(**recipe.engine)
-        return engine.attempt(scene, sources, spec, settings, rng)
+        return engine.attempt(scene, sources, spec, settings, rng, experience=experience)
     except TrajloomError:
         raise
     except Exception as error:
@@ -187,5 +188,5 @@ def attempts_table(header: Header, seed: int, rollouts: Mapping[int, Rollout]) -
 
 
 def _try_row(one: Try) -> dict[str, Any]:
-    own = {"try": one.number, "propensity": one.propensity, "success": one.success}
+    own = {"try": one.number, "propensity": one.propensity, "cell": one.cell, "success": one.success}
     return {**asdict(one.choice), **own, "steps": one.steps, "reason": one.reason}

@@ -48,6 +48,8 @@ def generate(
     back: int = 0,
     step_budget: int | None = None,
     hold: int = 1,
+    adapt: bool = False,
+    round: int = 50,
     max_attempts: int | None = None,
     min_success_rate: float = 0.01,
     split: str | None = None,
@@ -87,6 +89,8 @@ def generate(
             scene is restored to its start and another source is tried. 1 is plain MimicGen.
         back: How many subtasks before one whose tries are used up may be tried again, too.
         step_budget: Control steps that an attempt may simulate, discarded tries included.
+        adapt: Choose sources by how often they worked in earlier rounds (Thompson sampling), with `tries`.
+        round: Attempts in a round: whole units.
         hold: Steps in a row that a subtask's signal must hold at its end.
         max_attempts, min_success_rate: Give up after so many attempts, or when fewer than this share succeed.
         split: Use only the sources of this split (robomimic's filter key).
@@ -117,6 +121,8 @@ def generate(
         "back": back,
         "step_budget": step_budget,
         "hold": hold,
+        "adapt": adapt,
+        "round": round,
     }
     settings = _settings({"select_src_per_subtask": chosen.select_src_per_subtask}, config, asked)
     recipe = Recipe(

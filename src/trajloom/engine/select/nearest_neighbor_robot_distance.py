@@ -1,5 +1,7 @@
 """The strategy "nearest_neighbor_robot_distance": sources that, once carried, begin where the arm is now."""
 
+from typing import Any
+
 import numpy as np
 
 from trajloom.engine.select import Candidates, StackedStrategy, chances_among_nearest, pick_among_nearest
@@ -46,6 +48,7 @@ class NearestNeighborRobotDistanceStrategy(StackedStrategy):
         pos_weight: float = 1.0,
         rot_weight: float = 1.0,
         nn_k: int = 3,
+        **kwargs: Any,
     ) -> np.ndarray:
         return chances_among_nearest(_distance(eef_pose, object_pose, candidates, pos_weight, rot_weight), nn_k)
 
