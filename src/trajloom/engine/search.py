@@ -242,9 +242,9 @@ class Search(Attempt):
                 chosen = self.experience.choose(arm_subtask, cells, among, self.settings.floor, rng)
                 self.chosen[key], self._propensity = chosen
             else:
-                here = (arm.eef, subtask, eef_pose, object_pose)
-                self.chosen[key] = select(self.sources, inds, *here, rng, among)
-                likely = chances(self.sources, inds, *here, among)
+                here = (self.sources, inds, arm.eef, subtask, eef_pose, object_pose)
+                self.chosen[key] = select(*here, rng, among)
+                likely = chances(*here, among)
                 self._propensity = None if likely is None else float(likely[among == self.chosen[key]][0])
         demo = self.chosen[key]
         node.tried.add(demo)
