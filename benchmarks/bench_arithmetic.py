@@ -16,6 +16,7 @@ from measure import machine, median, row
 from profile_attempt import an_attempt, sources_of
 from stopwatch import stopwatch
 from trajloom.engine import generate as engine
+from trajloom.engine.attempt import Attempt
 from trajloom.engine.segments import SourceDemo, Sources
 from trajloom.poses import Poses, make, rotation_from_axis_angle
 from trajloom.rollout import Recorder
@@ -54,7 +55,7 @@ def shares(scene: RobosuiteScene, sources: Sources, number: int) -> tuple[float,
         (Recorder, "step", "recorder"),
         (Recorder, "columns", "recorder"),
     ]
-    ours = [(engine._Attempt, "_begin_next", PLANNING), (Sources, "draw_boundaries", PLANNING)]
+    ours = [(Attempt, "begin_next", PLANNING), (Sources, "draw_boundaries", PLANNING)]
     with stopwatch(*theirs, *ours, (engine, "attempt", STEPPING)) as watch:
         start = time.perf_counter()
         an_attempt(scene, sources, number)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from trajloom import tables
 from trajloom.formats._columnar import with_nulls
-from trajloom.schema import ATTEMPTS, Column, Header
+from trajloom.schema import Column, Header
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class MemoryPart:
         return tables.episodes_table(self.header, [episode.row for episode in self.members])
 
     def attempts(self) -> pa.Table:
-        return pa.Table.from_pylist(list(self.attempt_rows), schema=ATTEMPTS)
+        return pa.Table.from_pylist(list(self.attempt_rows), schema=self.header.attempts_schema)
 
     def rest(self) -> Iterator[pa.RecordBatch]:
         if self.rest_rows:

@@ -41,6 +41,7 @@ MEANINGS = {
         "reason": "why it failed",
         "steps": "control steps simulated",
         "choices": "source, frames and random offset, per arm and subtask",
+        "tries": "every try at a subtask: its source, the chance that it was chosen, how it went",
     },
     "rest": {
         "episode_index": "null for what belongs to the file itself",
@@ -59,7 +60,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     return {
         "steps.json": _table("steps", [*schema.STEPS, *lineage], "data columns follow, as the header lists them"),
         "episodes.json": _table("episodes", schema.EPISODES, "arrays that are one an episode follow"),
-        "attempts.json": _table("attempts", schema.ATTEMPTS),
+        "attempts.json": _table("attempts", [*schema.ATTEMPTS, schema.TRIES], "`tries` where the header says so"),
         "rest.json": _table("rest", schema.REST),
         "dataset.json": _header(),
         "task_spec.json": _task_spec(),

@@ -27,6 +27,25 @@ class Choice:
 
 
 @dataclass
+class Try:
+    """One try at one subtask, within an attempt that may go back and try again."""
+
+    choice: Choice
+    number: int
+    """How many tries at this subtask the attempt had made before."""
+    propensity: float | None
+    """Chance that this source had of being chosen, among those not tried yet; None where its strategy does not say."""
+    success: bool = True
+    """Whether the attempt went on from it, or solved the task with it."""
+    cell: int | None = None
+    """How far its object lay from where it lay in the source: see `engine.experience.neighbourhoods`."""
+    steps: int = 0
+    """Control steps from its beginning until another try began, or the end."""
+    reason: str | None = None
+    """Why it was given up."""
+
+
+@dataclass
 class Rollout:
     """One try at an episode, successful or not."""
 
@@ -40,10 +59,17 @@ class Rollout:
     choices: list[Choice] = field(default_factory=list)
     model_xml: str = ""
     initial_state: NDArray[np.float64] | None = None
+    tries: list[Try] = field(default_factory=list)
+    """Every try at a subtask, where the attempt could go back."""
 
     @property
     def length(self) -> int:
         return len(self.columns.get("actions", ()))
+
+    @property
+    def simulated_steps(self) -> int:
+        """Control steps that it cost, those of discarded tries included."""
+        return sum(one.steps for one in self.tries) if self.tries else self.length
 
 
 class Recorder:
@@ -69,6 +95,10 @@ class Recorder:
         self.rows.append({**(lineage or {}), "rewards": float(outcome.reward), "dones": int(outcome.done)})
         self.succeeded_at.append(bool(outcome.success))
         return outcome
+
+    def rewind(self, steps: int) -> None:
+        """Forget every step from number `steps` on; the scene is the caller's to restore."""
+        del self.rows[steps:], self.succeeded_at[steps:], self._readings[steps:]
 
     def columns(self) -> dict[str, Array]:
         """Column -> (T, ...)."""

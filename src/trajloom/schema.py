@@ -150,6 +150,20 @@ ATTEMPTS = pa.schema(
 )
 """One row a try at an episode, also a failed one."""
 
+TRY = pa.struct(
+    [
+        *CHOICE,
+        pa.field("try", pa.int32()),
+        pa.field("propensity", pa.float64()),
+        pa.field("cell", pa.int8()),
+        pa.field("success", pa.bool_()),
+        pa.field("steps", pa.int32()),
+        pa.field("reason", pa.string()),
+    ]
+)
+TRIES = pa.field("tries", pa.list_(TRY), nullable=False)
+"""One more column of `attempts`, where an attempt could go back: every try at a subtask, in the order made."""
+
 REST = pa.schema(
     [
         pa.field("episode_index", pa.int64()),
@@ -211,6 +225,8 @@ class Header:
     """Where the data came from: `{"id": ..., "sha256": ...}`."""
     generation: Mapping[str, Any] | None = None
     """Settings that made the data, where it was generated."""
+    tries: bool = False
+    """Whether attempts could go back, so that `attempts` has the column `tries`."""
     attempts_end: int | None = None
     """Attempts from this number on are hidden: they were made after the last one asked for."""
     made_by: Mapping[str, Any] = field(default_factory=dict)
@@ -226,6 +242,7 @@ class Header:
             "steps": [column.to_json() for column in self.steps],
             "episodes": [column.to_json() for column in self.episodes],
             **{name: _plain(getattr(self, name)) for name in _HEADER_JSON},
+            **({"tries": True} if self.tries else {}),
         }
 
     @classmethod
@@ -234,7 +251,7 @@ class Header:
         if values.get("format") != "trajloom" or values.get("version") != VERSION:
             found = {key: values.get(key) for key in ("format", "version")}
             raise SchemaError(f"{where}: expected format 'trajloom', version {VERSION}; found {found}")
-        unknown = set(values) - set(_HEADER_JSON) - {"format", "version", "steps", "episodes"}
+        unknown = set(values) - set(_HEADER_JSON) - {"format", "version", "steps", "episodes", "tries"}
         if unknown:
             raise SchemaError(f"{where}: unknown keys {sorted(unknown)}")
         plain = {name: values[name] for name in _HEADER_JSON if name in values}
@@ -243,6 +260,7 @@ class Header:
             return cls(
                 steps=tuple(Column.from_json(column) for column in values.get("steps", ())),
                 episodes=tuple(Column.from_json(column) for column in values.get("episodes", ())),
+                tries=bool(values.get("tries", False)),
                 **plain,
             )
         except (TypeError, ValueError, AttributeError, KeyError) as error:
@@ -262,10 +280,14 @@ class Header:
         """Arrow schema of the table `episodes`."""
         return _with_data(EPISODES, [], self.episodes)
 
+    @property
+    def attempts_schema(self) -> pa.Schema:
+        """Arrow schema of the table `attempts`."""
+        return ATTEMPTS.append(TRIES) if self.tries else ATTEMPTS
+
     def schema_of(self, table: str) -> pa.Schema:
         """Arrow schema of any table."""
-        fixed = {"attempts": ATTEMPTS, "rest": REST}
-        return fixed[table] if table in fixed else getattr(self, f"{table}_schema")
+        return REST if table == "rest" else getattr(self, f"{table}_schema")
 
     def column(self, name: str) -> Column:
         """The data column of `steps` of this name; SchemaError where there is none."""

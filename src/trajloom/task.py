@@ -299,6 +299,15 @@ class Readable(Protocol):
         ...
 
 
+@runtime_checkable
+class Foreseeing(Protocol):
+    """What a scene may also offer: to say that it is no use to go on."""
+
+    def hopeless(self) -> str:
+        """Why the task cannot be solved any more from here, whatever the robot does; "" where it still may be."""
+        ...
+
+
 def datagen_info(scene: Scene, action: NDArray[np.float64] | None = None) -> DatagenInfo:
     """What is known of a scene now; with an action, also what the action asks for. A single arm gives plain arrays."""
     signals = {name: int(value) for name, value in scene.subtask_term_signals().items()}

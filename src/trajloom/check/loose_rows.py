@@ -10,7 +10,6 @@ import numpy as np
 from trajloom.check.difference import Difference
 from trajloom.check.matching import Matching
 from trajloom.formats import Source
-from trajloom.schema import ATTEMPTS
 from trajloom.tables import Rest, rest_rows
 
 Attempt = Mapping[str, Any]
@@ -28,8 +27,8 @@ def attempt_differences(first: Source, second: Source) -> Iterator[Difference]:
             lone["second" if ours is None else "first"].append((ours or theirs or {})["attempt"])
             continue
         pairs += 1
-        for name in ATTEMPTS.names:
-            if ours[name] != theirs[name]:
+        for name in dict.fromkeys([*ours, *theirs]):
+            if ours.get(name) != theirs.get(name):
                 wrong.setdefault(name, []).append(ours["attempt"])
     for which, numbers in lone.items():
         if numbers:

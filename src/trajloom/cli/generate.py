@@ -48,6 +48,23 @@ def generate(
         str, typer.Option(help="'any' step counts, as in MimicGen; 'final'; or 'hold-5': held for 5 steps.")
     ] = "any",
     compat: Annotated[str | None, typer.Option(help="'mimicgen' repeats the original's quirks.")] = None,
+    tries: Annotated[
+        int,
+        typer.Option(min=1, help="Tries at a subtask: go back and try another source. 1 is MimicGen."),
+    ] = 1,
+    back: Annotated[
+        int, typer.Option(min=0, help="With tries used up, try again up to so many subtasks before the failed one.")
+    ] = 0,
+    step_budget: Annotated[
+        int | None, typer.Option(min=1, help="Control steps that an attempt may simulate, discarded tries included.")
+    ] = None,
+    hold: Annotated[
+        int, typer.Option(min=1, help="Steps in a row that a subtask's signal must hold at its end, with --tries.")
+    ] = 1,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="With --tries: prefer sources that worked in earlier rounds of attempts.")
+    ] = False,
+    round: Annotated[int, typer.Option(min=1, help="Attempts in a round: whole units.")] = 50,
     max_attempts: options.MaxAttempts = None,
     min_success_rate: Annotated[float, typer.Option(min=0, max=1, help="Give up below this rate.")] = 0.01,
     unit: options.Unit = 5,
@@ -88,6 +105,12 @@ def generate(
             interpolate_from_last_target_pose=interpolate_from_last_target_pose,
             success=success,
             compat=options.compat(compat),
+            tries=tries,
+            back=back,
+            step_budget=step_budget,
+            hold=hold,
+            adapt=adapt,
+            round=round,
             max_attempts=max_attempts,
             min_success_rate=min_success_rate,
             unit=unit,

@@ -16,7 +16,7 @@ from trajloom.edit.union import union
 from trajloom.edit.view import Arranged, PartView, edited, rows_where
 from trajloom.errors import SettingsError
 from trajloom.formats import Part, Source
-from trajloom.schema import Column, Header
+from trajloom.schema import TRIES, Column, Header
 from trajloom.tables import Array, to_arrow, to_numpy
 
 
@@ -218,6 +218,8 @@ class MergedPart(PartView):
 
     def attempts(self) -> pa.Table:
         table = self.part.attempts()
+        if self.header.tries and TRIES.name not in table.column_names:
+            table = table.append_column(TRIES, pa.array([[]] * len(table), TRIES.type))
         number = pc.add(table.column("attempt"), self.shift)
         return table.set_column(0, table.schema.field("attempt"), number)
 

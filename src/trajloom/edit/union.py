@@ -50,6 +50,7 @@ def union(headers: Sequence[Header], names: Sequence[str], empty: Collection[str
         attrs=attrs,
         layout=layout,
         generation=None if any(h.generation is None for h in headers) else common([h.generation for h in headers]),
+        tries=any(header.tries for header in headers),
         attempts_end=None,
         made_by=common([header.made_by for header in headers]),
         warnings=tuple(dict.fromkeys(warning for header in headers for warning in header.warnings)),

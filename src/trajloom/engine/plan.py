@@ -18,6 +18,7 @@ def select(
     eef_pose: Poses,
     object_pose: Poses | None,
     rng: np.random.Generator,
+    among: NDArray[np.int64] | None = None,
 ) -> int:
     """The source that a subtask's strategy chooses.
 
@@ -29,13 +30,35 @@ def select(
         eef_pose: (4, 4). The end effector now.
         object_pose: (4, 4). The subtask's object now; None where it has none.
         rng: Chance of this choice alone.
+        among: (M,). The only sources that it may choose; None is all.
     """
     strategy, kwargs = make_selection_strategy(subtask.selection_strategy), subtask.selection_strategy_kwargs
     if isinstance(strategy, StackedStrategy) and strategy.looks_at_stacks:
         stacked = sources.candidates(eef, subtask.object_ref, inds)
-        return strategy.choose(eef_pose, object_pose, stacked, rng=rng, **kwargs)
-    infos = sources.infos(eef, subtask.object_ref, inds)
-    return choose_by_infos(strategy, eef_pose, object_pose, infos, kwargs, rng)
+        stacked = stacked if among is None else stacked.some(among)
+        chosen = strategy.choose(eef_pose, object_pose, stacked, rng=rng, **kwargs)
+    else:
+        infos = sources.infos(eef, subtask.object_ref, inds)
+        infos = infos if among is None else [infos[i] for i in among]
+        chosen = choose_by_infos(strategy, eef_pose, object_pose, infos, kwargs, rng)
+    return chosen if among is None else int(among[chosen])
+
+
+def chances(
+    sources: Sources,
+    inds: NDArray[np.int64],
+    eef: str,
+    subtask: Subtask,
+    eef_pose: Poses,
+    object_pose: Poses | None,
+    among: NDArray[np.int64],
+) -> NDArray[np.float64] | None:
+    """(M,). The chance that `select` chooses each of `among`; None where the strategy does not say."""
+    strategy, kwargs = make_selection_strategy(subtask.selection_strategy), subtask.selection_strategy_kwargs
+    if not (isinstance(strategy, StackedStrategy) and strategy.looks_at_stacks):
+        return None
+    stacked = sources.candidates(eef, subtask.object_ref, inds).some(among)
+    return strategy.chances(eef_pose, object_pose, stacked, **kwargs)
 
 
 def trajectory(

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from trajloom import tables
 from trajloom.errors import DamagedFileError, SchemaError
-from trajloom.schema import ATTEMPTS, EPISODES, Header
+from trajloom.schema import EPISODES, Header
 from trajloom.tables import Array, Rest
 
 PART_BYTES = 64 << 20
@@ -118,7 +118,7 @@ class ColumnarPart:
         return self.source.lengths[self.first : self.last]
 
     def attempts(self) -> pa.Table:
-        return ATTEMPTS.empty_table()
+        return self.source.header.attempts_schema.empty_table()
 
     def episodes(self) -> pa.Table:
         header, source = self.source.header, self.source

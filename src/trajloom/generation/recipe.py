@@ -49,6 +49,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.unit < 1:
             raise SettingsError(f"unit must be >= 1 attempt, got {self.unit}")
+        if self.adapts and self.round % self.unit:
+            raise SettingsError(f"a round of {self.round} attempts must be whole units of {self.unit}; change one")
         if self.control_hz <= 0:
             raise SettingsError(f"control_hz must be > 0, got {self.control_hz}")
 
@@ -60,6 +62,20 @@ class Recipe:
     def id(self) -> str:
         """SHA-256 of the recipe."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def adapts(self) -> bool:
+        """Whether attempts learn from those of earlier rounds."""
+        return bool(self.engine.get("adapt", False))
+
+    @property
+    def round(self) -> int:
+        """Attempts in a round."""
+        return int(self.engine.get("round", self.unit))
+
+    def learns_from(self, attempt: int) -> range:
+        """The units of all rounds before an attempt's own; none where attempts learn from none."""
+        return range(attempt // self.round * self.round // self.unit if self.adapts else 0)
 
     def attempts_of(self, unit: int) -> range:
         """The attempts of a unit."""

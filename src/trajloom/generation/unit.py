@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from trajloom.engine import generate as engine
+from trajloom.engine.experience import Experience
 from trajloom.engine.segments import Sources
 from trajloom.errors import TrajloomError, TrajloomWarning
 from trajloom.generation.recipe import Recipe, made_by
-from trajloom.rollout import Recorder, Rollout
-from trajloom.schema import ATTEMPTS, ELEMENT_TYPES, Column, Header, is_own_step, stored_name
+from trajloom.rollout import Recorder, Rollout, Try
+from trajloom.schema import ELEMENT_TYPES, Column, Header, is_own_step, stored_name
 from trajloom.seeding import process_state, rng_for
 from trajloom.store import PartWriter
 from trajloom.tables import choices_array, episodes_table, steps_batch
@@ -73,7 +74,7 @@ def notes_on(recipe: Recipe) -> tuple[str, ...]:
     return _made_for(recipe).notes
 
 
-def attempt(recipe: Recipe, number: int, sources: Sources | None) -> Rollout:
+def attempt(recipe: Recipe, number: int, sources: Sources | None, experience: Experience | None = None) -> Rollout:
     """Attempt `number` of a run; an error that is not ours becomes a failed attempt with its reason."""
     rng = rng_for(recipe.seed, "attempt" if recipe.kind == "mimicgen" else "expert", number)
     scene = scene_for(recipe)
@@ -85,7 +86,7 @@ def attempt(recipe: Recipe, number: int, sources: Sources | None) -> Rollout:
         assert sources is not None
         assert recipe.spec is not None
         spec, settings = TaskSpec.from_json(recipe.spec), engine.Settings(**recipe.engine)
-        return engine.attempt(scene, sources, spec, settings, rng)
+        return engine.attempt(scene, sources, spec, settings, rng, experience=experience)
     except TrajloomError:
         raise
     except Exception as error:
@@ -111,6 +112,7 @@ def probe(recipe: Recipe) -> Header:
         control_hz=recipe.control_hz,
         env_args=scene.env_args,
         sources=recipe.sources,
+        tries=recipe.engine.get("tries", 1) > 1,
         generation={"id": recipe.id, "recipe": recipe.to_json()},
         made_by=made_by(),
     )
@@ -151,7 +153,7 @@ def write_unit(part: PartWriter, header: Header, recipe: Recipe, rollouts: Mappi
         part.write_steps(steps_batch(header, number, rollout.columns))
         episodes.append(_episode_row(recipe, number, rollout, part.add_model(rollout.model_xml)))
     part.write_episodes(episodes_table(header, episodes))
-    part.write_attempts(attempts_table(recipe.seed, rollouts))
+    part.write_attempts(attempts_table(header, recipe.seed, rollouts))
 
 
 def _episode_row(recipe: Recipe, number: int, rollout: Rollout, model: str | None) -> dict[str, Any]:
@@ -168,8 +170,9 @@ def _episode_row(recipe: Recipe, number: int, rollout: Rollout, model: str | Non
     }
 
 
-def attempts_table(seed: int, rollouts: Mapping[int, Rollout]) -> pa.Table:
+def attempts_table(header: Header, seed: int, rollouts: Mapping[int, Rollout]) -> pa.Table:
     """The ledger's rows of some attempts."""
+    schema = header.attempts_schema
     tried = sorted(rollouts.items())
     values: dict[str, Any] = {
         "attempt": [number for number, _ in tried],
@@ -177,7 +180,13 @@ def attempts_table(seed: int, rollouts: Mapping[int, Rollout]) -> pa.Table:
         "success": [bool(rollout.success) for _, rollout in tried],
         "failed_subtask": [rollout.failed_subtask for _, rollout in tried],
         "reason": [rollout.reason for _, rollout in tried],
-        "steps": [rollout.length for _, rollout in tried],
+        "steps": [rollout.simulated_steps for _, rollout in tried],
         "choices": choices_array([[asdict(choice) for choice in rollout.choices] for _, rollout in tried]),
+        "tries": [[_try_row(one) for one in rollout.tries] for _, rollout in tried],
     }
-    return pa.table([pa.array(values[f.name], type=f.type) for f in ATTEMPTS], schema=ATTEMPTS)
+    return pa.table([pa.array(values[f.name], type=f.type) for f in schema], schema=schema)
+
+
+def _try_row(one: Try) -> dict[str, Any]:
+    own = {"try": one.number, "propensity": one.propensity, "cell": one.cell, "success": one.success}
+    return {**asdict(one.choice), **own, "steps": one.steps, "reason": one.reason}

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -18,6 +19,7 @@ import fsspec
 import numpy as np
 
 from trajloom import store
+from trajloom.engine.experience import Experience
 from trajloom.engine.segments import SourceDemo, Sources
 from trajloom.errors import RunError
 from trajloom.generation import unit
@@ -107,6 +109,23 @@ def sources_of(job: Job) -> Sources | None:
         return _sources[recipe.id]
 
 
+@lru_cache(maxsize=2)
+def _experience(out: str, recipe_id: str, units: int, episodes: tuple[int, ...]) -> Experience:
+    """What the first units of a run learned of its sources, hidden attempts included."""
+    header = store.read_header(out).with_(attempts_end=None)
+    earlier = [part for part in store.StoredDataset(out, header).parts() if part.commit.part < units]
+    tries = [one for part in earlier for row in part.table("attempts", ["tries"]).to_pylist() for one in row["tries"]]
+    return Experience.of(tries, np.array(episodes, np.int64))
+
+
+def experience_of(job: Job, number: int, sources: Sources | None) -> Experience | None:
+    """What an attempt may know of its sources; None in the first round, and where attempts learn from none."""
+    units = len(job.recipe.learns_from(number))
+    if not units or sources is None:
+        return None
+    return _experience(job.out, job.recipe.id, units, tuple(sources.episode_index.tolist()))
+
+
 # ---- tasks -----------------------------------------------------------------------------------------------------
 
 
@@ -128,9 +147,10 @@ def run_attempt(job: Job, number: int) -> tuple[Rollout, float]:
     for module in job.preload:
         import_module(module)
     sources, _ = sources_of(job), unit.scene_for(job.recipe)  # made once, and not on the attempt's time
+    experience = experience_of(job, number, sources)
     start = time.perf_counter()
     with watched(job, number):
-        rollout = unit.attempt(job.recipe, number, sources)
+        rollout = unit.attempt(job.recipe, number, sources, experience)
     return rollout, time.perf_counter() - start
 
 

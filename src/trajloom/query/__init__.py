@@ -13,6 +13,7 @@ from trajloom.query.motion import action_motion, eef_motion, log_dimensionless_j
 from trajloom.query.outcome import Outcome, failures, lengths, success_rate, successes_by_source, wilson
 from trajloom.query.quantiles import Sketch
 from trajloom.query.repeats import duplicates, near_duplicates
+from trajloom.query.searching import tries, tries_by_source, tries_by_subtask
 from trajloom.query.statement import sql
 from trajloom.query.summary import statistics
 
@@ -45,5 +46,8 @@ __all__ = [
     "stream",
     "success_rate",
     "successes_by_source",
+    "tries",
+    "tries_by_source",
+    "tries_by_subtask",
     "wilson",
 ]

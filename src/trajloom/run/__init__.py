@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -47,6 +47,12 @@ def generate(
     interpolate_from_last_target_pose: bool | None = None,
     success: str = "any",
     compat: Literal["mimicgen"] | None = None,
+    tries: int = 1,
+    back: int = 0,
+    step_budget: int | None = None,
+    hold: int = 1,
+    adapt: bool = False,
+    round: int = 50,
     max_attempts: int | None = None,
     min_success_rate: float = 0.01,
     split: str | None = None,
@@ -83,6 +89,13 @@ def generate(
             and followed; see `trajloom.engine.generate.Settings`. By default what the config or the task says.
         success: What counts as success: "any" step, the "final" one, or "hold-<k>".
         compat: "mimicgen" repeats the original's quirks.
+        tries: How often a subtask may be tried: where its signal does not hold at its end (of the last: success), the
+            scene is restored to its start and another source is tried. 1 is plain MimicGen.
+        back: How many subtasks before one whose tries are used up may be tried again, too.
+        step_budget: Control steps that an attempt may simulate, discarded tries included.
+        adapt: Choose sources by how often they worked in earlier rounds (Thompson sampling), with `tries`.
+        round: Attempts in a round: whole units.
+        hold: Steps in a row that a subtask's signal must hold at its end.
         max_attempts, min_success_rate: Give up after so many attempts, or when fewer than this share succeed.
         split: Use only the sources of this split (robomimic's filter key).
         unit: Attempts in a part.
@@ -108,6 +121,12 @@ def generate(
         "interpolate_from_last_target_pose": interpolate_from_last_target_pose,
         "success": success,
         "compat": compat,
+        "tries": tries,
+        "back": back,
+        "step_budget": step_budget,
+        "hold": hold,
+        "adapt": adapt,
+        "round": round,
     }
     settings = _settings({"select_src_per_subtask": chosen.select_src_per_subtask}, config, asked)
     recipe = Recipe(
@@ -121,7 +140,7 @@ def generate(
         keep_failed=keep_failed,
         unit=unit,
         spec=task_spec.to_json(),
-        engine=asdict(settings),
+        engine=settings.to_json(),
         sources=(identity(demos),),
     )
     goal = Goal(successes=successes, attempts=attempts, max_attempts=max_attempts, min_success_rate=min_success_rate)

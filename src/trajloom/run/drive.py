@@ -123,7 +123,7 @@ class Driver:
         # some wait at the scheduler: a thread that is done gets the next one without asking this client
         while len(self.pending) < min(threads + max(1, threads // 4), self.at_once or threads * 2):
             number = self._next()
-            if self.pending and not self._worth_starting(number):
+            if not self._may_start(number) or (self.pending and not self._worth_starting(number)):
                 return
             replace = number in self.ledger.retry
             self.pending[self._start(run_unit, number, None, replace, key=f"unit-{number}")] = number
@@ -134,6 +134,11 @@ class Driver:
         while number in busy or (number in self.ledger.outcomes and number not in self.ledger.retry):
             number += 1
         return number
+
+    def _may_start(self, number: int) -> bool:
+        """Whether all is made that a unit learns from; its round waits for the rounds before."""
+        known = self.job.recipe.learns_from(number * self.ledger.unit)
+        return all(unit in self.ledger.outcomes and unit not in self.ledger.retry for unit in known)
 
     def _worth_starting(self, number: int) -> bool:
         if number in self.ledger.retry:

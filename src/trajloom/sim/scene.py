@@ -152,6 +152,10 @@ class RobosuiteScene:
         """Whether physics broke down since the last reset; MuJoCo then starts again from its model's own pose."""
         return self.world.diverged()
 
+    def hopeless(self) -> str:
+        """Why the task cannot be solved any more from here; "" where it still may be."""
+        return "the simulation diverged" if self.diverged() else self.task.hopeless(self.world)
+
     def diagnose(self) -> str:
         """The first condition of success that does not hold now; "" where all hold."""
         return "the simulation diverged" if self.diverged() else self.task.diagnose(self.world)

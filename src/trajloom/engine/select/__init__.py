@@ -29,6 +29,12 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.eef_at_start)
 
+    def some(self, which: np.ndarray) -> "Candidates":
+        """Those of some indices (M,)."""
+        return Candidates(
+            self.eef_at_start[which], None if self.object_at_start is None else self.object_at_start[which]
+        )
+
     @classmethod
     def from_infos(cls, infos: Sequence[DatagenInfo]) -> "Candidates":
         """From the segments' DatagenInfo, as `select_source_demo` gets them."""
@@ -89,6 +95,12 @@ class StackedStrategy(MG_SelectionStrategy):
         self, eef_pose: Poses, object_pose: Poses | None, candidates: Candidates, *, rng: np.random.Generator
     ) -> int:
         """Choose among stacked candidates; draws from `rng` exactly once. A subclass may take further keywords."""
+
+    def chances(
+        self, eef_pose: Poses, object_pose: Poses | None, candidates: Candidates, **kwargs: Any
+    ) -> np.ndarray | None:
+        """(N,). The chance that `choose` has of choosing each; None, as by default, where the strategy cannot say."""
+        return None
 
     def select_source_demo(
         self,
@@ -174,6 +186,14 @@ def choose_by_infos(
 def pick(count: int, rng: np.random.Generator) -> int:
     """A uniform index below `count`, from one double: the same in every NumPy release."""
     return min(int(rng.random() * count), count - 1)
+
+
+def chances_among_nearest(distance: np.ndarray, nn_k: int) -> np.ndarray:
+    """(N,). The chances of `pick_among_nearest`."""
+    nearest = np.argsort(distance, kind="stable")[:nn_k]
+    chances = np.zeros(len(distance))
+    chances[nearest] = 1.0 / len(nearest)
+    return chances
 
 
 def pick_among_nearest(distance: np.ndarray, nn_k: int, rng: np.random.Generator) -> int:

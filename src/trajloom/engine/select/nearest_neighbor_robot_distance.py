@@ -1,8 +1,10 @@
 """The strategy "nearest_neighbor_robot_distance": sources that, once carried, begin where the arm is now."""
 
+from typing import Any
+
 import numpy as np
 
-from trajloom.engine.select import Candidates, StackedStrategy, pick_among_nearest
+from trajloom.engine.select import Candidates, StackedStrategy, chances_among_nearest, pick_among_nearest
 from trajloom.errors import SettingsError
 from trajloom.poses import Poses, carry, distance
 
@@ -36,7 +38,25 @@ class NearestNeighborRobotDistanceStrategy(StackedStrategy):
         Source:
             Mandlekar et al., MimicGen, CoRL 2023, appendix N.3.
         """
-        if object_pose is None or candidates.object_at_start is None:
-            raise SettingsError("nearest_neighbor_robot_distance needs a subtask with an object_ref")
-        begins = carry(candidates.eef_at_start, candidates.object_at_start, object_pose)
-        return pick_among_nearest(distance(begins, eef_pose, pos_weight, rot_weight), nn_k, rng)
+        return pick_among_nearest(_distance(eef_pose, object_pose, candidates, pos_weight, rot_weight), nn_k, rng)
+
+    def chances(
+        self,
+        eef_pose: Poses,
+        object_pose: Poses | None,
+        candidates: Candidates,
+        pos_weight: float = 1.0,
+        rot_weight: float = 1.0,
+        nn_k: int = 3,
+        **kwargs: Any,
+    ) -> np.ndarray:
+        return chances_among_nearest(_distance(eef_pose, object_pose, candidates, pos_weight, rot_weight), nn_k)
+
+
+def _distance(
+    eef_pose: Poses, object_pose: Poses | None, candidates: Candidates, pos_weight: float, rot_weight: float
+) -> np.ndarray:
+    if object_pose is None or candidates.object_at_start is None:
+        raise SettingsError("nearest_neighbor_robot_distance needs a subtask with an object_ref")
+    begins = carry(candidates.eef_at_start, candidates.object_at_start, object_pose)
+    return distance(begins, eef_pose, pos_weight, rot_weight)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from trajloom.errors import DamagedFileError, TrajloomError
 from trajloom.formats._aside.shelf import Shelf
 from trajloom.formats._aside.writer import TIMES, VERSION
-from trajloom.schema import ATTEMPTS, REST, Header, check
+from trajloom.schema import REST, Header, check
 from trajloom.tables import Array
 
 UNREADABLE = (OSError, pa.ArrowException, ValueError, KeyError, TypeError, AttributeError)
@@ -49,9 +49,10 @@ class Stored:
 
     def attempts(self) -> pa.Table:
         """All rows of `attempts`."""
+        schema = self.header.attempts_schema
         if "attempts.parquet" not in self.files:
-            return ATTEMPTS.empty_table()
-        return pa.Table.from_batches(self.batches("attempts.parquet", ATTEMPTS), schema=ATTEMPTS)
+            return schema.empty_table()
+        return pa.Table.from_batches(self.batches("attempts.parquet", schema), schema=schema)
 
     def rest(self, first: int, last: int, with_file: bool) -> Iterator[pa.RecordBatch]:
         """Rows of `rest` of episodes `first` to `last` and, on request, of the file itself."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from trajloom.formats import Part
 from trajloom.parquet import ParquetFile
-from trajloom.schema import ATTEMPTS, REST, Header
+from trajloom.schema import REST, Header
 from trajloom.tables import Array
 
 VERSION = 1
@@ -68,7 +68,7 @@ class AsideWriter:
         for batch in part.steps():
             self._take(batch)
             yield batch
-        self._write("attempts", ATTEMPTS, *part.attempts().to_batches())
+        self._write("attempts", self.header.attempts_schema, *part.attempts().to_batches())
         for batch in part.rest():
             self._write("rest", REST, batch)
 

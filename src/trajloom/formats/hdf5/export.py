@@ -32,11 +32,11 @@ from trajloom.formats.hdf5.values import (
     write_attr,
     write_bytes,
 )  # fmt: skip
-from trajloom.schema import ATTEMPTS, Column, Header
+from trajloom.schema import Column, Header
 from trajloom.tables import Array
 
 VERSION = 1
-KEPT = ("control_hz", "sources", "generation", "attempts_end", "made_by")
+KEPT = ("control_hz", "sources", "generation", "tries", "attempts_end", "made_by")
 """Fields of the header that come back as they were."""
 ABOUT = ("unit", "frame", "when", "rotation")
 """What is known of a column beyond its values."""
@@ -88,15 +88,16 @@ def read_lengths(root: h5g.GroupID, group: h5g.GroupID) -> Array | None:
     return values
 
 
-def read_attempts(root: h5g.GroupID, group: h5g.GroupID) -> pa.Table:
-    """The table `attempts`."""
+def read_attempts(root: h5g.GroupID, group: h5g.GroupID, fields: Mapping[str, Any]) -> pa.Table:
+    """The table `attempts`, as the header's fields describe it."""
+    schema = Header(tries=bool(fields.get("tries"))).attempts_schema
     dataset = opened(root, group, b"attempts")
     if not isinstance(dataset, h5d.DatasetID) or type_of(dataset.get_type()).column != "uint8":
-        return ATTEMPTS.empty_table()
+        return schema.empty_table()
     data = np.empty(dataset.shape, dtype=np.uint8)
     dataset.read(h5s.ALL, h5s.ALL, data)
     try:
-        attempts = pa.ipc.open_stream(pa.py_buffer(data.tobytes())).read_all().cast(ATTEMPTS)
+        attempts = pa.ipc.open_stream(pa.py_buffer(data.tobytes())).read_all().cast(schema)
         attempts.validate(full=True)
     except (OSError, pa.ArrowException, ValueError) as error:
         raise DamagedFileError(f"the ledger of attempts cannot be read ({first_line(error)})") from error
@@ -112,7 +113,8 @@ def header_fields(header: Header) -> dict[str, Any]:
             columns.update({f"{table}:{column.name}": about} if about else {})
     values = header.to_json()
     lacking = [column.name for column in header.steps if column.nullable]
-    return {**{name: values[name] for name in KEPT}, "eefs": list(header.eefs), "columns": columns, "lacking": lacking}
+    kept = {name: values[name] for name in KEPT if name in values}
+    return {**kept, "eefs": list(header.eefs), "columns": columns, "lacking": lacking}
 
 
 def restored(header: Header, fields: Mapping[str, Any]) -> Header:
@@ -151,8 +153,8 @@ def write_group(owner: h5g.GroupID, header: Header, attempts: pa.Table, told: To
         kind = type_named("<i8")
         write_bytes(create(group, "lengths", kind, told.lengths.shape, {}), kind, told.lengths.tobytes())
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, ATTEMPTS) as stream:
-        stream.write_table(attempts.combine_chunks().cast(ATTEMPTS))
+    with pa.ipc.new_stream(sink, header.attempts_schema) as stream:
+        stream.write_table(attempts.combine_chunks().cast(header.attempts_schema))
     data = np.frombuffer(sink.getvalue(), dtype=np.uint8)
     dataset = h5d.create(group, b"attempts", h5t.STD_U8LE, h5s.create_simple(data.shape))
     dataset.write(h5s.ALL, h5s.ALL, data)

@@ -83,9 +83,9 @@ def scan(path: str, dialect: Dialect, without: frozenset[str] = frozenset()) -> 
         raise HostileFileError(f"{path}: {error}") from error
 
 
-def _ledger(file: Hdf5File, ours: h5g.GroupID | None) -> pa.Table | None:
+def _ledger(file: Hdf5File, ours: h5g.GroupID | None, fields: Mapping[str, Any] | None) -> pa.Table | None:
     try:
-        return read_attempts(file.root, ours) if ours else None
+        return read_attempts(file.root, ours, fields or {}) if ours else None
     except DamagedFileError as error:
         raise DamagedFileError(f"{file.path}: {error}") from error
 
@@ -120,7 +120,7 @@ def _scan(file: Hdf5File, dialect: Dialect, without: frozenset[str]) -> Scan:
         dialect=dialect,
         mark=mark,
         aside=files_of(file.root, ours, file.stamp[0]) if ours else (),
-        attempts=_ledger(file, ours),
+        attempts=_ledger(file, ours, fields),
     )
     result.oddities = [*frame.oddities, *masks.oddities, *_wrong_counts(result, without), *decision.oddities]
     return result

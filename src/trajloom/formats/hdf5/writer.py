@@ -26,7 +26,7 @@ from trajloom.formats.hdf5.scan import raw, unportable
 from trajloom.formats.hdf5.shelf import put_files
 from trajloom.formats.hdf5.storage import is_lossy, lossless
 from trajloom.formats.hdf5.values import ElementType, type_named, write_bytes
-from trajloom.schema import ATTEMPTS, LINEAGE, Column, Header, path_of
+from trajloom.schema import LINEAGE, Column, Header, path_of
 from trajloom.tables import Array, filled, rest_rows, to_numpy
 
 OWN = ["episode_index", "name", "length", "success", "seed", "task", "splits", "model", "attrs"]
@@ -106,7 +106,7 @@ class Writer:
         self.names: set[str] = set()
         self.masks: dict[str, list[str]] = {}
         self.steps = 0
-        self.attempts = [ATTEMPTS.empty_table()]
+        self.attempts = [self.header.attempts_schema.empty_table()]
         self.later: Later = []
         self._attrs_after: list[tuple[h5g.GroupID, str, Mapping[str, Any]]] = []
         self.targets = self._targets(self.header.steps, native.steps, once=False)

@@ -17,6 +17,9 @@ from trajloom.sim.senses import Sense
 from trajloom.sim.world import World
 from trajloom.task import TaskSpec
 
+FALLEN_Z = 0.6
+"""Height in metres below which an object is off every table: robosuite's are at 0.8 m."""
+
 
 class Task(ABC):
     """Everything that is particular to one task: frames, signals, success, reset ranges and the default TaskSpec."""
@@ -59,6 +62,11 @@ class Task(ABC):
     @abstractmethod
     def diagnose(self, world: World) -> str:
         """The first condition of success that does not hold, in a few words; "" where all hold."""
+
+    def hopeless(self, world: World) -> str:
+        """Why the task cannot be solved any more: an object has fallen where the robot does not reach it; "" if not."""
+        fallen = [name for name, body in self.frames.items() if world.position(body)[2] < FALLEN_Z]
+        return f"{', '.join(fallen)} fell off the table" if fallen else ""
 
     def success(self, world: World) -> bool:
         """Whether the task is done, by robosuite's conditions."""
