@@ -1,0 +1,114 @@
+"""Going back against starting again: the same sources and seeds, rejection (MimicGen) beside search.
+
+Prints a line a task: success and simulated steps per success of both with their 95 % intervals; then Square D0 with
+`adapt`, what search itself costs, and how the initial poses that were solved are spread (`--plot` draws them).
+`python benchmarks/bench_search.py [task-variant ...] [--factor 0.1] [--folder DIR]`
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import trajloom as tl
+from bench_success import sources_for
+from measure import machine, row
+from stopwatch import stopwatch
+from trajloom import query
+from trajloom.engine.generate import Settings, attempt
+from trajloom.engine.search import Search
+from trajloom.engine.segments import Sources
+from trajloom.generation.sources import read_sources
+from trajloom.run import generate
+from trajloom.seeding import rng_for
+from trajloom.sim.scene import RobosuiteScene, make_scene
+
+RUNS = ("stack-D1", "stack_three-D0", "stack_three-D1", "square-D0", "square-D1", "square-D2", "pick_place-D0")
+ATTEMPTS, TRIES, SEED = 200, 4, 211
+BACKWARDS = ("_remember", "_restore", "_keep_time", "_failed", "_budget_is_used_up")
+
+
+def made(folder: Path, name: str, attempts: int, **options: object) -> tl.Dataset:
+    """The dataset of so many attempts."""
+    task, variant = name.split("-")
+    out = folder / "-".join([name, *(f"{key}{value}" for key, value in options.items())])
+    generate(
+        sources_for(task, variant, folder), out, task=task, variant=variant, attempts=attempts, seed=SEED, **options
+    )  # pyright: ignore[reportArgumentType]
+    return tl.read(out)
+
+
+def per_success(data: tl.Dataset, rng: np.random.Generator) -> tuple[float, float, float]:
+    """Simulated steps per success, and the ends of its 95 % interval (bootstrap over attempts)."""
+    rows = data.attempts().select("success", "steps").collect()
+    success, steps = rows["success"].to_numpy(), rows["steps"].to_numpy()
+    drawn = rng.integers(0, len(rows), (2000, len(rows)))
+    ratios = steps[drawn].sum(1) / np.maximum(success[drawn].sum(1), 1)
+    low, high = np.quantile(ratios, (0.025, 0.975))
+    return steps.sum() / max(success.sum(), 1), float(low), float(high)
+
+
+def words(data: tl.Dataset) -> tuple[str, str]:
+    rate, (cost, low, high) = query.success_rate(data), per_success(data, np.random.default_rng(0))
+    success = f"{rate.successes} of {rate.attempts} ({100 * rate.low:.0f} to {100 * rate.high:.0f} %)"
+    return success, f"{cost:.0f} ({low:.0f} to {high:.0f})"
+
+
+def compare(folder: Path, names: list[str], attempts: int) -> None:
+    row("task", "rejection: success", "steps per success", "search: success", "steps per success", "failures", "steps")
+    row(*["---"] * 7)
+    for name in names:
+        plain, searched = made(folder, name, attempts), made(folder, name, attempts, tries=TRIES, back=1)
+        failed = [1 - query.success_rate(data).rate for data in (plain, searched)]
+        costs = [per_success(data, np.random.default_rng(0))[0] for data in (plain, searched)]
+        times = (failed[1] / failed[0] if failed[0] else float("nan"), costs[1] / costs[0])
+        row(name, *words(plain), *words(searched), f"{times[0]:.2f}x", f"{times[1]:.2f}x")
+
+
+def adapting(folder: Path, attempts: int) -> None:
+    plain = made(folder, "square-D0", attempts, tries=TRIES, back=1)
+    adapted = made(folder, "square-D0", attempts, tries=TRIES, back=1, adapt=True)
+    cost = [per_success(data, np.random.default_rng(0))[0] for data in (plain, adapted)]
+    print("\nSquare D0, sources chosen by what worked in earlier rounds of 50:\n")
+    row("choice of sources", "success", "steps per success", "against the strategy alone")
+    row(*["---"] * 4)
+    row("the strategy's", *words(plain), "1")
+    row("adapted", *words(adapted), f"{cost[1] / cost[0]:.2f}x")
+
+
+def overhead(folder: Path, attempts: int) -> None:
+    """What search costs beside simulating: memories, restores, watching signals."""
+    scene = make_scene("square")
+    path = sources_for("square", "D0", folder)
+    sources = Sources.from_demos(read_sources(tl.read(path), str(path)), scene.spec)
+    settings = Settings(tries=TRIES, back=1)
+    wraps = [(Search, name, "search") for name in BACKWARDS] + [(RobosuiteScene, "step", "simulating")]
+    with stopwatch(*wraps) as watch:
+        start = time.perf_counter()
+        for number in range(attempts):
+            attempt(scene, sources, scene.spec, settings, rng_for(SEED, "attempt", number))
+        whole = time.perf_counter() - start
+    share = 100 * watch.seconds["search"] / watch.seconds["simulating"]
+    print(
+        f"\nsearch takes {share:.1f} % of the time of simulated steps (bar: 3 %), over {attempts} attempts, {whole:.0f} s"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="*", default=list(RUNS), help=", ".join(RUNS))
+    parser.add_argument("--factor", type=float, default=1.0, help="part of the attempts to make")
+    parser.add_argument("--folder", type=Path, default=None, help="where to keep what is made")
+    options = parser.parse_args()
+    folder = options.folder or Path(tempfile.mkdtemp())
+    attempts = max(5, round(ATTEMPTS * options.factor / 5) * 5)
+    print(f"{machine()}; {attempts} attempts each, {TRIES} tries a subtask, back 1\n")
+    compare(folder, options.runs, attempts)
+    overhead(folder, max(5, attempts // 10))
+    adapting(folder, attempts)
+
+
+if __name__ == "__main__":
+    main()
