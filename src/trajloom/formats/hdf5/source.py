@@ -14,13 +14,14 @@ from h5py import h5g
 
 from trajloom.errors import DamagedFileError, HostileFileError, TrajloomWarning
 from trajloom.formats import OnError, Source, _aside
+from trajloom.formats._env_args import control_hz_of
 from trajloom.formats._place import local_file
 from trajloom.formats.hdf5.columns import ABSENT, Decision, Plan, decide
 from trajloom.formats.hdf5.dialect import Dialect
 from trajloom.formats.hdf5.export import mark_of, read_attempts, read_fields, read_lengths, restored
 from trajloom.formats.hdf5.file import Hdf5File
 from trajloom.formats.hdf5.frame import EPISODE
-from trajloom.formats.hdf5.layout import EMPTY, MARK, Frame, Masks, control_hz_of, read_masks, recognised
+from trajloom.formats.hdf5.layout import EMPTY, MARK, Frame, Masks, read_masks, recognised
 from trajloom.formats.hdf5.models import Models, model_of
 from trajloom.formats.hdf5.part import Hdf5Part
 from trajloom.formats.hdf5.rest import Extras, attrs_at
