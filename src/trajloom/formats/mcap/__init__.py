@@ -18,14 +18,17 @@ message was recorded) unless `time` asks for `publish_time`; `timestamp` counts 
 """
 
 import os
+from collections.abc import Iterator
 
+from trajloom.findings import Finding
 from trajloom.formats import OnError
 from trajloom.formats._columnar import ColumnarSource
 from trajloom.formats.mcap.container import looks_like_mcap
+from trajloom.formats.mcap.doctoring import findings as _findings
 from trajloom.formats.mcap.options import ReadOptions
 from trajloom.formats.mcap.source import read_source
 
-__all__ = ["NAME", "SUFFIXES", "ReadOptions", "read", "sniff"]
+__all__ = ["NAME", "SUFFIXES", "ReadOptions", "findings", "read", "sniff"]
 
 NAME = "mcap"
 SUFFIXES = (".mcap",)
@@ -56,3 +59,8 @@ def read(
         MissingExtraError: trajloom[mcap] is not installed.
     """
     return read_source(os.fspath(path), on_error, options or ReadOptions())
+
+
+def findings(path: str | os.PathLike[str]) -> Iterator[Finding]:
+    """What summaries and checksums of logs get wrong, and logs that are cut short after their messages."""
+    return _findings(os.fspath(path))

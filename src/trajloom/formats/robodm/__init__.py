@@ -17,14 +17,17 @@ Types of features are parsed, not evaluated.
 """
 
 import os
+from collections.abc import Iterator
 
+from trajloom.findings import Finding
 from trajloom.folder import Folder
 from trajloom.formats import OnError
 from trajloom.formats._columnar import ColumnarSource
+from trajloom.formats.robodm.doctoring import findings as _findings
 from trajloom.formats.robodm.options import ReadOptions
 from trajloom.formats.robodm.source import SUFFIXES, files_of, read_source
 
-__all__ = ["NAME", "SUFFIXES", "ReadOptions", "read", "sniff"]
+__all__ = ["NAME", "SUFFIXES", "ReadOptions", "findings", "read", "sniff"]
 
 NAME = "robodm"
 _EBML = b"\x1a\x45\xdf\xa3"
@@ -61,3 +64,8 @@ def read(
         MissingExtraError: trajloom[video] is not installed.
     """
     return read_source(os.fspath(path), on_error, options or ReadOptions())
+
+
+def findings(path: str | os.PathLike[str]) -> Iterator[Finding]:
+    """What streams lack: values, or those of the end; and files whose writer was killed."""
+    return _findings(os.fspath(path))
