@@ -62,7 +62,8 @@ def actions(source: Source, to: To = "absolute") -> Source:
     Raises:
         UnknownNameError: `to` is neither.
         SettingsError: The actions are so already, or no settings, pose or controller of the kind above is there.
-        SourceError: As it is read: an episode lacks the poses, or the model that is needed.
+        SourceError: As it is read: an episode lacks the poses, or the model that is needed; or its actions cannot be
+            what the settings say, as in files of which somebody changed the actions and not `env_args`.
     """
     if to not in ("absolute", "delta"):
         raise UnknownNameError("kind of actions", to, ("absolute", "delta"))
@@ -178,6 +179,10 @@ class Conversion:
         arrays = {name: to_numpy(rows.column(name), self.header.column(name)) for name in (ACTIONS, *self.poses)}
         frames = self._frames(model)
         reached, acts = self._reached(arrays, frames), arrays[ACTIONS].astype(np.float64)
+        wrong = self.controller.contradiction(reached, acts, frames.base)
+        if wrong:
+            said = "control_delta or input_type of controller_configs in env_args"
+            raise SourceError(f"its actions are not what {said} says: {wrong}; correct env_args first")
         turn = self.controller.to_absolute if self.to == "absolute" else self.controller.to_delta
         new, outside = turn(reached, acts, frames.base)
         return new.astype(arrays[ACTIONS].dtype), outside
