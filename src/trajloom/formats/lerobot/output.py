@@ -34,6 +34,7 @@ from trajloom.formats.lerobot.plan import (
 from trajloom.formats.lerobot.png import encode, encode_all, workers
 from trajloom.formats.lerobot.scan import EMPTY
 from trajloom.formats.lerobot.source import is_one
+from trajloom.formats.lerobot.texts import Texts
 from trajloom.schema import Column, Header
 from trajloom.tables import Array
 
@@ -68,7 +69,8 @@ class Output:
         self.tasks = Tasks(header)
         self.aside = aside_of(header, self.columns, draft)
         stack.callback(self.aside.close)
-        self.data = DataFiles(draft / "data", data_schema(self.columns))
+        self.texts = Texts.of(header, [*MADE, *(n.name for n in self.columns)])
+        self.data = DataFiles(draft / "data", data_schema(self.columns, list(self.texts.features.values())))
         videos = [n.name for n in self.columns if n.kind == "video"]
         self.cameras = Cameras(
             draft / "videos", videos, self.fps, options.codec, options.threads or os.cpu_count() or 1
@@ -84,6 +86,7 @@ class Output:
     def write(self, part: Part) -> None:
         """One part: its batches, cut where episodes end."""
         rows = _described(part.episodes())
+        self.texts.open(part)
         current: Current | None = None
         for batch in self.aside.steps_of(part):
             start = 0
@@ -146,6 +149,8 @@ class Output:
             cuts = [(current, a - start, b - start) for current, a, b in pieces]
             self._count(native, counted[native.name], None, cuts)
             arrays[native.name] = pa.array(counted[native.name])
+        spans = [(c.row["episode_index"], c.length, c.done, c.done + b - a) for c, a, b in pieces]
+        arrays |= self.texts.arrays(spans)
         schema = self.data.schema
         self.data.write(pa.table([arrays[f.name] for f in schema], schema=schema))
 
@@ -271,13 +276,15 @@ class Output:
             "splits": known.get("splits") or {"train": f"0:{self.written}"},
             "data_path": DATA_PATH,
             "video_path": VIDEO_PATH if videos else None,
-            "features": features_json(self.columns, self.fps, described, self.options),
+            "features": features_json(
+                self.columns, self.fps, described, self.options, list(self.texts.features.values())
+            ),
         }  # fmt: skip
         return {**{k: v for k, v in known.items() if k not in ("total_videos", "total_chunks")}, **made}
 
 
 def _described(episodes: pa.Table) -> Iterator[Mapping[str, Any]]:
-    yield from episodes.select(["length", "task", "attrs"]).to_pylist()
+    yield from episodes.select(["episode_index", "length", "task", "attrs"]).to_pylist()
 
 
 def _is_plain(name: str) -> bool:

@@ -51,6 +51,7 @@ def _source(found: Scan) -> ColumnarSource:
             "format": "lerobot",
             "info": dict(info.raw),
             "names": found.names,
+            **({"texts": found.texts} if found.texts else {}),
             "tasks": {str(index): text for index, text in sorted(found.tasks.items())},
         },
         sources=({"id": found.folder.root.rsplit("/", 1)[-1]},),
