@@ -12,10 +12,10 @@ RGB. Left out, with a warning that names them: text, stamps of headers, lists an
 topics whose encoding or definition we cannot read.
 
 Topics tick on their own, rows do not: a row stands at each message of one topic, the clock (or at a fixed rate), and
-holds of every other topic the latest message at or before it. Before a topic's first message its columns are null;
-most other formats hold NaN or 0 there and the nulls beside; `complete` leaves such rows out.
-Times are those of the log (`log_time`, when a
-message was recorded) unless `time` asks for `publish_time`; `timestamp` counts from the episode's first row.
+holds of every other topic the latest message at or before it. Before a topic's first message its columns are null; most
+other formats hold NaN or 0 there and the nulls beside; `complete` leaves such rows out. Times are those of the log
+(`log_time`, when a message was recorded) unless `time` asks for `publish_time`; `timestamp` counts from the episode's
+first row.
 """
 
 import os

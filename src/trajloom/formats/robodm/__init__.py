@@ -8,10 +8,10 @@
 
 A feature is a column: `observation/x` is `obs/x`, `action` `actions`, the rest keeps its name. Streams have times of
 their own (ms), rows do not: a row stands at each value of one feature, the clock (or at a fixed rate), and holds of
-every other feature the latest value at or before it. Before a feature's first value it is null; most other
-formats hold NaN or 0 there and the nulls beside; `complete` leaves such rows out.
-`timestamp` counts from the episode's first row. Videos are
-lossy: frames are what the decoder gives. Features that are no numbers are left out, with a warning that names them.
+every other feature the latest value at or before it. Before a feature's first value it is null; most other formats hold
+NaN or 0 there and the nulls beside; `complete` leaves such rows out. `timestamp` counts from the episode's first row.
+Videos are lossy: frames are what the decoder gives. Features that are no numbers are left out, with a warning that
+names them.
 
 Pickled values, which is what RoboDM writes unless told otherwise, are refused: loading a pickle runs code of the file.
 Types of features are parsed, not evaluated.
