@@ -408,3 +408,16 @@ def test_settings_are_changed_without_touching_the_old_ones():
     assert osc.is_absolute(osc.with_input(COMPOSITE, None, absolute=True))
     assert not osc.is_absolute(COMPOSITE)
     assert json.dumps(COMPOSITE) == before
+
+
+@pytest.mark.parametrize("xyz", [(0.0, 0.0, 0.0), (0.0, 0.0, 0.02)])
+def test_targets_under_settings_that_say_changes_are_refused(xyz):
+    acts = some(12)
+    acts[:, :3] = reached(12)[:, :3, 3] + xyz
+    with pytest.raises(SourceError, match=r"demo_0: its actions are not what control_delta .* from where the hand is"):
+        acts_of(actions(robosuite(acts)))
+
+
+def test_changes_under_settings_that_say_targets_are_refused():
+    with pytest.raises(SourceError, match="out of reach, where targets are said"):
+        acts_of(actions(robosuite(some(12), {**FLAT, "control_delta": False}), "delta"))

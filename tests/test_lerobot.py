@@ -247,6 +247,23 @@ def test_text_is_kept_as_it_is_though_no_column_can_hold_it(written):
     assert np.frombuffer(rows[1].data or b"", rows[1].dtype)[0].decode() == "Schritt 3 läuft"
 
 
+def test_text_is_a_feature_again_where_it_came_from_lerobot(written, tmp_path):
+    path = bare(written) / "data" / "chunk-000" / "file-000.parquet"
+    table = pq.read_table(path)
+    texts = pa.array([f"Schritt {i} läuft" for i in range(15)])
+    pq.write_table(table.append_column("language", texts), path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrajloomWarning)
+        store.write(lerobot.read(written), str(tmp_path / "store"))
+        lerobot.write(store.open_store(str(tmp_path / "store")), tmp_path / "back.lerobot")
+        again = lerobot.read(tmp_path / "back.lerobot")
+    back = pq.read_table(tmp_path / "back.lerobot" / "data" / "chunk-000" / "file-000.parquet")
+    assert back.column("language").to_pylist() == texts.to_pylist()
+    features = json.loads((tmp_path / "back.lerobot" / "meta" / "info.json").read_text())["features"]
+    assert features["language"] == {"dtype": "string", "shape": [1], "names": None}
+    assert [row.path for row in rest_rows(rows_of(again, "rest"))].count("language") == 5
+
+
 # ---- hostile and damaged ---------------------------------------------------------------------------------------
 
 

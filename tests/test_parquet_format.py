@@ -444,3 +444,22 @@ def test_mutated_files_give_errors_of_ours_or_data(theirs, tmp_path):
         except TrajloomError:
             refused += 1
     assert 10 < refused <= 100
+
+
+def test_files_that_came_through_demonstrations_of_zarr_are_equal_as_parquet_sees_them(tmp_path_factory):
+    pytest.importorskip("zarr")
+
+    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(source=any_dataset.datasets(max_episodes=4, gaps=True))
+    def law(source):
+        folder = tmp_path_factory.mktemp("through")
+        first, there, back = (str(folder / name) for name in ("first.parquet", "there.zarr", "back.parquet"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TrajloomWarning)
+            parquet.write(source, first)
+            formats.write("zarr_demos", parquet.read(first), there)
+            parquet.write(formats.read("zarr_demos", there), back)
+        assert parquet.equal(first, back) == []
+        shutil.rmtree(folder)
+
+    law()

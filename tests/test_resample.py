@@ -1,6 +1,7 @@
 """Another rate: what is interpolated, what is chosen, and what stays as it was to the bit."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -429,3 +430,12 @@ def test_it_is_a_command(tmp_path):
     assert CliRunner().invoke(typer_app, words).stdout == f"{out}\n"
     assert read(out).num_steps == 3
     assert CliRunner().invoke(typer_app, [*words, "--column", "obs/pose"]).exit_code == 2
+
+
+def test_a_step_between_one_that_lacks_a_column_and_one_that_has_it_lacks_it():
+    plain = source((4,))
+    late = replace(plain.members[0], nulls={"obs/force": np.array([True, True, False, False])})
+    (part,) = resample(replace(plain, members=[late]), 40.0).parts()
+    force = pa.Table.from_batches(part.steps(["obs/force"])).column(0)
+    assert force.is_valid().to_pylist() == [False, False, False, False, True, True, True]
+    assert force.to_pylist()[4:] == [[2.0, 3.0], [2.5, 3.5], [3.0, 4.0]]

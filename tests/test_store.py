@@ -134,6 +134,14 @@ def test_statistics_that_lie_hide_no_steps(tmp_path, monkeypatch):
         assert pa.Table.from_batches(part.steps_of(index)).num_rows == length
 
 
+def test_names_of_columns_that_are_no_text_are_damage(tmp_path):
+    store.write(source((2,)), str(tmp_path / "data"))
+    file = tmp_path / "data" / "steps" / "part-00000.parquet"
+    file.write_bytes(file.read_bytes().replace(b"obs/force", b"obs/\x80orce"))
+    with pytest.raises((DamagedFileError, SchemaError), match=r"part-00000.parquet"):
+        list(store.open_store(str(tmp_path / "data")).parts()[0].steps())
+
+
 def test_order_of_parts_is_that_of_their_numbers(tmp_path: Path):
     writer = store.create(str(tmp_path), HEADER)
     parts = source([1] * 6, episodes_per_part=1).parts()

@@ -156,3 +156,12 @@ def test_whatever_is_changed_in_a_file_only_errors_of_ours_come_out(tmp_path):
             pass
         finally:
             file.write_bytes(content)
+
+
+def test_the_rate_is_isaac_labs_too(tmp_path):
+    env_args = {"env_name": "Isaac-Lift", "type": 2, "sim_args": {"dt": 0.01, "decimation": 2}}
+    made = in_memory.source((2,))
+    path = str(tmp_path / "demos.zarr")
+    zarr_demos.write(replace(made, header=made.header.with_(env_args=env_args)), path)
+    shutil.rmtree(tmp_path / "demos.zarr" / "trajloom")
+    assert zarr_demos.read(path).header.control_hz == 50

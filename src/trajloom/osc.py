@@ -24,6 +24,8 @@ _SIGN_FIXED_IN = (1, 2)
 _BASE_FRAME_SINCE = (1, 5)
 _HELD_UNTIL = (1, 5)
 _INPUT_TYPE_SINCE = (1, 5)
+_TELLING_STEPS, _NEAR_M, _FAR_M = 10, 0.1, 0.5
+"""Of how many steps the actions tell what they are, and how far from the hand targets are and are not (median)."""
 _ROUNDING = 1e-9
 """Of an action's range: an action this much beyond it came there by rounding."""
 
@@ -158,6 +160,28 @@ class RecordedController:
         arm = self.action_for(command)
         low, high = self.input_range
         return self._with_gripper(np.clip(arm, low, high), actions), self._outside(arm).any(axis=1)
+
+    def contradiction(self, eef_in_world: Poses, actions: Array, base_in_world: Array) -> str | None:
+        """Why an episode's actions cannot be what the settings say, or None; short episodes say nothing.
+
+        Targets lie about where the hand is, however far that is from the frame's origin; changes know nothing of it.
+
+        Args:
+            eef_in_world: (T, 4, 4). Reached poses before the actions.
+            actions: (T, A + G).
+            base_in_world: (4, 4). Pose of the frame that a base-frame controller's actions are in.
+        """
+        if len(actions) < _TELLING_STEPS:
+            return None
+        position = self._in_frame(eef_in_world, base_in_world)[:, :3, 3]
+        off = float(np.median(np.linalg.norm(np.asarray(actions, dtype=np.float64)[:, :3] - position, axis=1)))
+        if not self.absolute and off < _NEAR_M:
+            return f"they lie {off:.2g} m from where the hand is (median), as targets do, where changes are said"
+        if self.absolute and off > _FAR_M:
+            return (
+                f"they lie {off:.2g} m from where the hand is (median), out of reach of targets, as they are said to be"
+            )
+        return None
 
     def _in_frame(self, eef_in_world: Poses, base_in_world: Array) -> Poses:
         return invert(base_in_world) @ eef_in_world if self.base_frame else eef_in_world

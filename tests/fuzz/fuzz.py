@@ -72,7 +72,7 @@ def _change(data: bytearray, rng: np.random.Generator) -> None:
 
 
 def exercise(name: str, path: Path) -> None:
-    """Read all of a dataset, ours or not, as its format and as whatever it looks like."""
+    """Read all of a dataset, ours or not, as its format and as what it looks like, and ask what is wrong with it."""
     for given in (name, None):
         try:
             data = read(str(path), format=given)
@@ -84,6 +84,8 @@ def exercise(name: str, path: Path) -> None:
                 for batch in part.rest():
                     batch.validate()
             dict(data.models())
+            if (ask := getattr(formats.get(name), "findings", None) if name != NATIVE else None) is not None:
+                list(ask(str(path)))
         except (TrajloomError, FileNotFoundError):
             pass
 

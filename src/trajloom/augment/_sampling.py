@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trajloom.batch import Batch
-from trajloom.edit.resample import Rule, interpolated
+from trajloom.edit.resample_rules import Rule
+from trajloom.edit.resampled import interpolated
 from trajloom.errors import SchemaError
 from trajloom.tables import Array
 

@@ -11,7 +11,7 @@ from trajloom.augment._robot import ACTIONS, arms_of, gripper_of
 from trajloom.augment._sampling import Places, sampled
 from trajloom.augmentation import Augmentation, RngOf, batch_aug
 from trajloom.batch import Batch
-from trajloom.edit import resample as resampling
+from trajloom.edit.resample_rules import Rule, rules_of
 from trajloom.errors import SettingsError
 from trajloom.schema import Column, Header
 from trajloom.tables import Array
@@ -37,7 +37,7 @@ class TimeWarp(Augmentation):
     known; "keep" treats them like any column."""
     gripper: tuple[int, ...] | None = None
     """Of "deltas": numbers of an action that are held. None asks the controller."""
-    columns: Mapping[str, resampling.Rule] = field(default_factory=dict)
+    columns: Mapping[str, Rule] = field(default_factory=dict)
     """Rules of single columns: "linear", "slerp", "nearest" or "previous"."""
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class TimeWarp(Augmentation):
         _checks.one_of(("auto", "deltas", "keep"), actions=self.actions)
 
     def header(self, header: Header) -> Header:
-        resampling.rules_for(header, "linear", self.columns)
+        rules_of(header, "linear", self.columns)
         self._held(header)
         return header
 
@@ -61,7 +61,7 @@ class TimeWarp(Augmentation):
         last = batch.lengths[position] - 1
         before = np.minimum(begins.astype(np.int64), last)
         places = Places(batch.starts[position] + before, np.where(before < last, begins - before, 0.0))
-        new = sampled(batch, places, resampling.rules_for(batch.header, "linear", self.columns))
+        new = sampled(batch, places, rules_of(batch.header, "linear", self.columns))
         held = self._held(batch.header)
         return new if held is None else new.with_arrays({ACTIONS: _shared_out(batch, warps, places, held)})
 

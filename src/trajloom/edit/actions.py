@@ -62,7 +62,8 @@ def actions(source: Source, to: To = "absolute") -> Source:
     Raises:
         UnknownNameError: `to` is neither.
         SettingsError: The actions are so already, or no settings, pose or controller of the kind above is there.
-        SourceError: As it is read: an episode lacks the poses, or the model that is needed.
+        SourceError: As it is read: an episode lacks the poses, or the model that is needed; or its actions cannot be
+            what the settings say, as in files of which somebody changed the actions and not `env_args`.
     """
     if to not in ("absolute", "delta"):
         raise UnknownNameError("kind of actions", to, ("absolute", "delta"))
@@ -184,8 +185,13 @@ class Conversion:
     def convert(self, rows: pa.Table, model: str | None) -> tuple[Array, Array]:
         """An episode's actions (T, A) and whether each was clipped (T,)."""
         reached, base = self.reached(rows, model)
+        acts = self.actions(rows)
+        wrong = self.controller.contradiction(reached, acts, base)
+        if wrong:
+            said = "control_delta or input_type of controller_configs in env_args"
+            raise SourceError(f"its actions are not what {said} says: {wrong}; correct env_args first")
         turn = self.controller.to_absolute if self.to == "absolute" else self.controller.to_delta
-        new, outside = turn(reached, self.actions(rows), base)
+        new, outside = turn(reached, acts, base)
         return new.astype(self.header.column(ACTIONS).dtype), outside
 
     def actions(self, rows: pa.Table) -> Array:

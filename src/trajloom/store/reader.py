@@ -11,13 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trajloom.errors import DamagedFileError, LayoutError, SchemaError
+from trajloom.errors import DamagedFileError, LayoutError, SchemaError, TrajloomError
 from trajloom.folder import Folder
 from trajloom.schema import Header, check
 from trajloom.store.commits import HEADER, MODELS, Commit, file_name, read_commits
 
 BATCH_BYTES = 8 << 20
 """Uncompressed size of the batches that steps are read in."""
+UNREADABLE = (OSError, pa.ArrowException, ValueError, KeyError, TypeError, OverflowError, EOFError)
+"""What Arrow raises on a damaged file."""
 INDEX_OF = {"steps": "episode_index", "episodes": "episode_index", "attempts": "attempt", "rest": "episode_index"}
 """The column that says which attempt a row belongs to."""
 
@@ -149,9 +151,9 @@ class StoredPart:
         need = list(dict.fromkeys([*wanted, INDEX_OF[table]])) if self._cuts(only) else wanted
         try:
             yield from self._read(table, schema, wanted, need, only)
-        except (OSError, pa.ArrowException) as error:
-            if isinstance(error, DamagedFileError):
-                raise
+        except TrajloomError:
+            raise
+        except UNREADABLE as error:
             raise DamagedFileError(f"{self._name(table)} (part {self.commit.part}) cannot be read: {error}") from error
 
     def _read(

@@ -29,14 +29,6 @@ def env_args_of(attrs: Mapping[str, Any]) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def control_hz_of(env_args: Mapping[str, Any] | None) -> float | None:
-    """Control steps a second, as the environment's arguments say it."""
-    kwargs = (env_args or {}).get("env_kwargs")
-    value = kwargs.get("control_freq") if isinstance(kwargs, dict) else None
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number and 0 < value < float("inf") else None  # type: ignore[arg-type]
-
-
 def without(attrs: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """Attributes but for some."""
     return {name: value for name, value in attrs.items() if name not in names}

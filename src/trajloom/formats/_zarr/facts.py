@@ -1,7 +1,7 @@
 """What is known of the episodes once they were written, and whether the hierarchy holds all of it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,9 +42,13 @@ class Facts:
         )
 
     def success_rate(self) -> float | None:
-        """Share of the episodes that succeeded, among those of which it is known; None where of none."""
-        known = [value for value in self.success if value is not None]
-        return sum(known) / len(known) if known else None
+        return rate_of(self.success)
+
+
+def rate_of(success: Sequence[bool | None]) -> float | None:
+    """Share of the episodes that succeeded, among those of which it is known; None where of none."""
+    known = [value for value in success if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def one_chunk(values: pa.ChunkedArray) -> pa.Array:

@@ -6,6 +6,9 @@ from trajloom.formats._aside import FOLDER
 from trajloom.formats._zarr.arrays import MAX_ROW_BYTES
 from trajloom.schema import Column, stored_name
 
+PER_EPISODE = "initial_state/"
+"""Arrays below this have a row for each episode, or lie once in a demonstration."""
+
 
 def is_path(path: str) -> bool:
     """Whether a path can be one in Zarr: no empty names, none that Zarr or a file system gives a meaning to."""

@@ -6,19 +6,20 @@ it was; `repaired` is the way to be rid of them.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from trajloom.findings import Finding
-from trajloom.formats import Part, Source
+from trajloom.formats import Source
 from trajloom.formats._place import local_file
+from trajloom.formats._view import PartView, View
 from trajloom.formats.hdf5.dialect import ROBOMIMIC
-from trajloom.formats.hdf5.source import scan
+from trajloom.formats.hdf5.survey import scan
 from trajloom.formats.hdf5.values import Typed, spell, value_of
-from trajloom.schema import Header
 
 REPAIRED = re.compile(r"`total` says |`num_samples` is wrong |mask/.* lists \d+ demonstrations that are not there")
 """How the reader's warnings begin of what `repaired` sets right."""
@@ -52,49 +53,16 @@ def repaired(source: Source) -> Source:
         data = attrs.setdefault("data", {})
         data["total"] = _counted(data.get("total"), sum(part.num_steps for part in source.parts()))
     warnings = tuple(said for said in old.warnings if not REPAIRED.match(said))
-    return RepairedSource(
-        source, old.with_(layout={**old.layout, "masks": masks}, attrs=attrs, warnings=warnings), robomimic
-    )
+    new = old.with_(layout={**old.layout, "masks": masks}, attrs=attrs, warnings=warnings)
+    return View(source, new, partial(RepairedPart, is_robomimic=robomimic))
 
 
 @dataclass(frozen=True)
-class RepairedSource:
-    """Implements `formats.Source`."""
-
-    source: Source
-    header: Header
-    is_robomimic: bool
-    """Whether the counts belong into the file, also where it lacks them."""
-
-    @property
-    def path(self) -> str | None:
-        """Where the source lies, so that nothing is written over its own input."""
-        return getattr(self.source, "path", None)
-
-    def parts(self) -> Sequence["RepairedPart"]:
-        return [RepairedPart(part, self.is_robomimic) for part in self.source.parts()]
-
-    def models(self) -> Mapping[str, str]:
-        return self.source.models()
-
-
-@dataclass(frozen=True)
-class RepairedPart:
+class RepairedPart(PartView):
     """A part whose episodes say how long they are. Implements `formats.Part`."""
 
-    part: Part
     is_robomimic: bool
-
-    @property
-    def num_episodes(self) -> int:
-        return self.part.num_episodes
-
-    @property
-    def num_steps(self) -> int:
-        return self.part.num_steps
-
-    def steps(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        return self.part.steps(columns)
+    """Whether the counts belong into the file, also where it lacks them."""
 
     def episodes(self) -> pa.Table:
         table = self.part.episodes()
@@ -102,12 +70,6 @@ class RepairedPart:
         attrs = pa.array([self._attrs(text, length) for text, length in rows], type=pa.string())
         at = table.schema.get_field_index("attrs")
         return table.set_column(at, table.schema.field(at), attrs)
-
-    def attempts(self) -> pa.Table:
-        return self.part.attempts()
-
-    def rest(self) -> Iterator[pa.RecordBatch]:
-        return self.part.rest()
 
     def _attrs(self, text: str, length: int) -> str:
         attrs = json.loads(text or "{}")

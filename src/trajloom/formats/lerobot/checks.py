@@ -11,7 +11,8 @@ from trajloom.findings import Finding
 from trajloom.folder import Folder
 from trajloom.formats.lerobot.info import read_json
 from trajloom.formats.lerobot.rows import Held
-from trajloom.formats.lerobot.source import Scan, decided
+from trajloom.formats.lerobot.scan import Scan
+from trajloom.formats.lerobot.source import decided
 from trajloom.formats.lerobot.statistics import Stats, Total, of_numbers
 
 ROWS = 4096

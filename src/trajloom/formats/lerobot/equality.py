@@ -11,7 +11,8 @@ from trajloom.errors import TrajloomWarning
 from trajloom.folder import Folder
 from trajloom.formats.lerobot.catalog import Place
 from trajloom.formats.lerobot.rows import LeRobotRows
-from trajloom.formats.lerobot.source import Scan, decided
+from trajloom.formats.lerobot.scan import Scan
+from trajloom.formats.lerobot.source import decided
 
 LAYOUT = frozenset(
     {"total_episodes", "total_frames", "total_tasks", "total_videos", "total_chunks", "chunks_size",

@@ -15,6 +15,7 @@ from trajloom import tables
 from trajloom.formats import Loss, Part, Progress, Source, _aside
 from trajloom.formats._place import appearing_folder
 from trajloom.formats.lerobot import statistics
+from trajloom.formats.lerobot.current import Current, Tasks
 from trajloom.formats.lerobot.episodes import EpisodeFile, extra_types, further, write_stats, write_tasks
 from trajloom.formats.lerobot.files import CHUNK_FILES, DATA_BYTES, VIDEO_BYTES, Cameras, DataFiles, place
 from trajloom.formats.lerobot.info import DATA_PATH, INFO, VIDEO_PATH
@@ -31,7 +32,9 @@ from trajloom.formats.lerobot.plan import (
     source_info,
 )  # fmt: skip
 from trajloom.formats.lerobot.png import encode, encode_all, workers
-from trajloom.formats.lerobot.source import EMPTY, is_one
+from trajloom.formats.lerobot.scan import EMPTY
+from trajloom.formats.lerobot.source import is_one
+from trajloom.formats.lerobot.texts import Texts
 from trajloom.schema import Column, Header
 from trajloom.tables import Array
 
@@ -66,7 +69,8 @@ class Output:
         self.tasks = Tasks(header)
         self.aside = aside_of(header, self.columns, draft)
         stack.callback(self.aside.close)
-        self.data = DataFiles(draft / "data", data_schema(self.columns))
+        self.texts = Texts.of(header, [*MADE, *(n.name for n in self.columns)])
+        self.data = DataFiles(draft / "data", data_schema(self.columns, list(self.texts.features.values())))
         videos = [n.name for n in self.columns if n.kind == "video"]
         self.cameras = Cameras(
             draft / "videos", videos, self.fps, options.codec, options.threads or os.cpu_count() or 1
@@ -82,6 +86,7 @@ class Output:
     def write(self, part: Part) -> None:
         """One part: its batches, cut where episodes end."""
         rows = _described(part.episodes())
+        self.texts.open(part)
         current: Current | None = None
         for batch in self.aside.steps_of(part):
             start = 0
@@ -104,7 +109,7 @@ class Output:
         for row in rows:
             self._skip(row)
 
-    def _begin(self, rows: Iterator[Mapping[str, Any]]) -> "Current":
+    def _begin(self, rows: Iterator[Mapping[str, Any]]) -> Current:
         row = next(rows)
         while not row["length"]:
             self._skip(row)
@@ -123,7 +128,7 @@ class Output:
         self.empty.append(self.seen)
         self.seen += 1
 
-    def _append(self, batch: pa.RecordBatch, pieces: Sequence[tuple["Current", int, int]]) -> None:
+    def _append(self, batch: pa.RecordBatch, pieces: Sequence[tuple[Current, int, int]]) -> None:
         start, stop = pieces[0][1], pieces[-1][2]
         rows = batch.slice(start, stop - start)
         arrays: dict[str, pa.Array] = {}
@@ -144,6 +149,8 @@ class Output:
             cuts = [(current, a - start, b - start) for current, a, b in pieces]
             self._count(native, counted[native.name], None, cuts)
             arrays[native.name] = pa.array(counted[native.name])
+        spans = [(c.row["episode_index"], c.length, c.done, c.done + b - a) for c, a, b in pieces]
+        arrays |= self.texts.arrays(spans)
         schema = self.data.schema
         self.data.write(pa.table([arrays[f.name] for f in schema], schema=schema))
 
@@ -158,7 +165,7 @@ class Output:
         return pa.StructArray.from_arrays([data, pa.nulls(len(data), pa.string())], names=["bytes", "path"])
 
     def _count(
-        self, native: Native, values: Array, present: Array | None, cuts: Sequence[tuple["Current", int, int]]
+        self, native: Native, values: Array, present: Array | None, cuts: Sequence[tuple[Current, int, int]]
     ) -> None:
         """Take the statistics of some episodes' rows; rows of episodes that lack the column do not count."""
         for current, a, b in cuts:
@@ -171,7 +178,7 @@ class Output:
             mine = wanted[(wanted >= first) & (wanted < first + b - a)] - first + a
             tally.add_frames(values[mine if present is None else mine[present[mine]]])
 
-    def _counted(self, rows: pa.RecordBatch, pieces: Sequence[tuple["Current", int, int]]) -> dict[str, Array]:
+    def _counted(self, rows: pa.RecordBatch, pieces: Sequence[tuple[Current, int, int]]) -> dict[str, Array]:
         """LeRobot's own columns."""
         frames = np.concatenate([np.arange(c.done, c.done + b - a) for c, a, b in pieces])
         firsts = np.concatenate([np.full(b - a, c.first_row) for c, a, b in pieces])
@@ -194,7 +201,7 @@ class Output:
             return (frames / self.fps).astype(np.float32)
         return given.to_numpy().astype(np.float32)
 
-    def _ended(self, pieces: Sequence[tuple["Current", int, int]]) -> "Current | None":
+    def _ended(self, pieces: Sequence[tuple[Current, int, int]]) -> Current | None:
         """Write down the episodes that are complete; the last one may go on."""
         for current, a, b in pieces:
             current.done += b - a
@@ -203,7 +210,7 @@ class Output:
         last = pieces[-1][0]
         return last if last.left else None
 
-    def _describe(self, current: "Current") -> None:
+    def _describe(self, current: Current) -> None:
         chunk, file = place(current.file)
         more = further(current.row["attrs"])
         stats = {name: found for name, tally in current.tallies.items() if (found := tally.stats()) is not None}
@@ -269,50 +276,15 @@ class Output:
             "splits": known.get("splits") or {"train": f"0:{self.written}"},
             "data_path": DATA_PATH,
             "video_path": VIDEO_PATH if videos else None,
-            "features": features_json(self.columns, self.fps, described, self.options),
+            "features": features_json(
+                self.columns, self.fps, described, self.options, list(self.texts.features.values())
+            ),
         }  # fmt: skip
         return {**{k: v for k, v in known.items() if k not in ("total_videos", "total_chunks")}, **made}
 
 
-class Current:
-    """The episode whose rows are being written."""
-
-    def __init__(
-        self, row: Mapping[str, Any], number: int, first_row: int, file: int, videos: Mapping[str, int | float]
-    ):
-        self.row, self.number, self.first_row, self.file, self.videos = row, number, first_row, file, videos
-        self.length, self.task = int(row["length"]), row["task"]
-        self.done = 0
-        self.tallies: dict[str, statistics.Tally] = {}
-        self.sampled = statistics.sampled(self.length)
-
-    @property
-    def left(self) -> int:
-        return self.length - self.done
-
-
-class Tasks:
-    """Texts of tasks by index; those of a LeRobot source keep theirs."""
-
-    def __init__(self, header: Header):
-        known = header.layout.get("tasks", {}) if header.layout.get("format") == "lerobot" else {}
-        self.texts: list[str] = [known[key] for key in sorted(known, key=int)]
-        self._default = str((header.env_args or {}).get("env_name") or "")
-        self._indices = {text: i for i, text in reversed(list(enumerate(self.texts)))}
-
-    def text(self, task: str | None) -> str:
-        return self._default if task is None else task
-
-    def index(self, task: str | None) -> int:
-        text = self.text(task)
-        if text not in self._indices:
-            self._indices[text] = len(self.texts)
-            self.texts.append(text)
-        return self._indices[text]
-
-
 def _described(episodes: pa.Table) -> Iterator[Mapping[str, Any]]:
-    yield from episodes.select(["length", "task", "attrs"]).to_pylist()
+    yield from episodes.select(["episode_index", "length", "task", "attrs"]).to_pylist()
 
 
 def _is_plain(name: str) -> bool:

@@ -148,7 +148,9 @@ def fps_of(header: Header, options: WriteOptions) -> float:
     return float(header.control_hz or options.fps or 0)
 
 
-def features_json(columns: Sequence[Native], fps: float, known: Mapping[str, Any], options: WriteOptions) -> dict:
+def features_json(
+    columns: Sequence[Native], fps: float, known: Mapping[str, Any], options: WriteOptions, texts: Sequence[str] = ()
+) -> dict[str, Any]:
     """`features` of info.json; what a LeRobot source said of one is kept."""
     found: dict[str, Any] = {}
     for native in columns:
@@ -162,6 +164,8 @@ def features_json(columns: Sequence[Native], fps: float, known: Mapping[str, Any
                 "video.channels": 3, "has_audio": False,
             }  # fmt: skip
         found[native.name] = about
+    for name in texts:
+        found[name] = {"dtype": "string", "shape": [1], "names": None}
     made = {name: {"dtype": dtype, "shape": [1], "names": None} for name, dtype in MADE.items()}
     return {**{name: about for name, about in found.items() if name not in made}, **made}
 
@@ -173,12 +177,14 @@ def _names_of(native: Native, known: Any) -> Any:
     return said if isinstance(known, Mapping) and tuple(known.get("shape", ())) == native.feature_shape else None
 
 
-def data_schema(columns: Sequence[Native]) -> pa.Schema:
+def data_schema(columns: Sequence[Native], texts: Sequence[str] = ()) -> pa.Schema:
     """Schema of the data files, with what `datasets` reads the features from."""
     stored = [n for n in columns if n.kind != "video" and n.name not in MADE]
     fields = [pa.field(n.name, n.arrow_type) for n in stored]
     fields += [pa.field(name, pa.from_numpy_dtype(np.dtype(dtype))) for name, dtype in MADE.items()]
+    fields += [pa.field(name, pa.string()) for name in texts]
     features = {n.name: n.huggingface for n in stored}
+    features |= {name: {"dtype": "string", "_type": "Value"} for name in texts}
     features |= {name: {"dtype": dtype, "_type": "Value"} for name, dtype in MADE.items()}
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 

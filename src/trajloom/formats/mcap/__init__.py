@@ -12,20 +12,24 @@ RGB. Left out, with a warning that names them: text, stamps of headers, lists an
 topics whose encoding or definition we cannot read.
 
 Topics tick on their own, rows do not: a row stands at each message of one topic, the clock (or at a fixed rate), and
-holds of every other topic the latest message at or before it. Before a topic's first message its columns are null,
-which most other formats cannot hold; `complete` leaves such rows out. Times are those of the log (`log_time`, when a
-message was recorded) unless `time` asks for `publish_time`; `timestamp` counts from the episode's first row.
+holds of every other topic the latest message at or before it. Before a topic's first message its columns are null; most
+other formats hold NaN or 0 there and the nulls beside; `complete` leaves such rows out. Times are those of the log
+(`log_time`, when a message was recorded) unless `time` asks for `publish_time`; `timestamp` counts from the episode's
+first row.
 """
 
 import os
+from collections.abc import Iterator
 
+from trajloom.findings import Finding
 from trajloom.formats import OnError
 from trajloom.formats._columnar import ColumnarSource
 from trajloom.formats.mcap.container import looks_like_mcap
+from trajloom.formats.mcap.doctoring import findings as _findings
 from trajloom.formats.mcap.options import ReadOptions
 from trajloom.formats.mcap.source import read_source
 
-__all__ = ["NAME", "SUFFIXES", "ReadOptions", "read", "sniff"]
+__all__ = ["NAME", "SUFFIXES", "ReadOptions", "findings", "read", "sniff"]
 
 NAME = "mcap"
 SUFFIXES = (".mcap",)
@@ -56,3 +60,8 @@ def read(
         MissingExtraError: trajloom[mcap] is not installed.
     """
     return read_source(os.fspath(path), on_error, options or ReadOptions())
+
+
+def findings(path: str | os.PathLike[str]) -> Iterator[Finding]:
+    """What summaries and checksums of logs get wrong, and logs that are cut short after their messages."""
+    return _findings(os.fspath(path))

@@ -21,15 +21,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trajloom.errors import SettingsError
+from trajloom.findings import Finding
 from trajloom.folder import Folder
 from trajloom.formats import Loss, OnError, Progress, Source, _aside
 from trajloom.formats.parquet import plan as _plans
+from trajloom.formats.parquet.doctoring import findings as _findings
 from trajloom.formats.parquet.equality import equal
 from trajloom.formats.parquet.files import SUFFIX, is_parquet
 from trajloom.formats.parquet.output import write_files
 from trajloom.formats.parquet.source import read_source
 
-__all__ = ["NAME", "SUFFIXES", "ReadOptions", "WriteOptions", "equal", "losses", "read", "sniff", "write"]
+__all__ = ["NAME", "SUFFIXES", "ReadOptions", "WriteOptions", "equal", "findings", "losses", "read", "sniff", "write"]
 
 NAME = "parquet"
 SUFFIXES = (SUFFIX,)
@@ -119,3 +121,8 @@ def losses(source: Source, options: WriteOptions = WriteOptions()) -> Iterator[L
     """What columns of Parquet have no place for; it is kept aside in the same file."""
     columns = [*(c.name for c in source.header.steps), *(_plans.plain(source.header).read_as)]
     yield from _aside.losses(source, columns, holds=("success", "task", "nulls", "gaps"))
+
+
+def findings(path: str | os.PathLike[str]) -> Iterator[Finding]:
+    """Statistics and a `_metadata` that lie, and a frame column that does not count; reads all plain numbers."""
+    return _findings(os.fspath(path))

@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from typing import Any
 
 MAX_DEPTH = 32
-ROW_GROUPS, COLUMNS, META_DATA, NUM_VALUES, STATISTICS, NULL_COUNT = 4, 1, 3, 5, 12, 3
-"""Numbers of fields: of FileMetaData, RowGroup, ColumnChunk, ColumnMetaData (two) and Statistics."""
+NUM_ROWS, ROW_GROUPS, COLUMNS, META_DATA, PATH, NUM_VALUES, STATISTICS, NULL_COUNT = 3, 4, 1, 3, 3, 5, 12, 3
+"""Numbers of fields: of FileMetaData (two), RowGroup, ColumnChunk, ColumnMetaData (three) and Statistics."""
+MAX_VALUE, MIN_VALUE = 5, 6
+"""Fields of Statistics: plainly encoded values."""
 
 Chunk = tuple[int, int | None]
 """Values of a column chunk, and how many of them are null, or None."""
@@ -29,15 +31,47 @@ def chunks(file: Any, size: int) -> list[list[Chunk]]:
     Raises:
         ValueError: It is no footer.
     """
+    about = _footer(file, size)
+    try:
+        return [[_chunk(column) for column in group[COLUMNS]] for group in about[ROW_GROUPS]]
+    except (IndexError, KeyError, TypeError) as error:
+        raise ValueError(f"a damaged footer ({type(error).__name__})") from error
+
+
+def rows(file: Any, size: int) -> int:
+    """How many rows a footer says that there are; ValueError where it is none."""
+    try:
+        return int(_footer(file, size)[NUM_ROWS])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a damaged footer ({type(error).__name__})") from error
+
+
+def bounds(file: Any, size: int) -> list[dict[str, tuple[bytes, bytes]]]:
+    """Row group -> lowest and highest value of its leaves that say so, as they are encoded; ValueError as above."""
+    try:
+        return [dict(_bounds(group[COLUMNS])) for group in _footer(file, size)[ROW_GROUPS]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"a damaged footer ({type(error).__name__})") from error
+
+
+def _bounds(columns: Any) -> Iterator[tuple[str, tuple[bytes, bytes]]]:
+    for column in columns:
+        about = column[META_DATA]
+        found = about.get(STATISTICS, {})
+        low, high = found.get(MIN_VALUE), found.get(MAX_VALUE)
+        if isinstance(low, bytes) and isinstance(high, bytes):
+            yield ".".join(name.decode("utf-8", "replace") for name in about[PATH]), (low, high)
+
+
+def _footer(file: Any, size: int) -> dict[int, Any]:
     file.seek(max(0, size - 8))
     length, magic = struct.unpack("<I4s", file.read(8))
     if magic != b"PAR1" or length + 8 > size:
         raise ValueError("no footer of Parquet")
     file.seek(size - 8 - length)
     try:
-        about = _Reader(bytes(file.read(length))).struct(0)
-        return [[_chunk(column) for column in group[COLUMNS]] for group in about[ROW_GROUPS]]
-    except (IndexError, KeyError, TypeError, struct.error) as error:
+        return _Reader(bytes(file.read(length))).struct(0)
+    except (IndexError, TypeError, struct.error) as error:
         raise ValueError(f"a damaged footer ({type(error).__name__})") from error
 
 

@@ -17,17 +17,20 @@ Without a features.json the first record says what there is: shapes are flat the
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from trajloom.findings import Finding
 from trajloom.folder import Folder
 from trajloom.formats import OnError
 from trajloom.formats._columnar import ColumnarSource
+from trajloom.formats.rlds.doctoring import findings as _findings
 from trajloom.formats.rlds.features import FILE
 from trajloom.formats.rlds.framing import looks_like_records
 from trajloom.formats.rlds.names import file_parts
 from trajloom.formats.rlds.source import read_source
 
-__all__ = ["NAME", "SUFFIXES", "read", "sniff"]
+__all__ = ["NAME", "SUFFIXES", "findings", "read", "sniff"]
 
 NAME = "rlds"
 SUFFIXES = (".tfrecord",)
@@ -61,3 +64,8 @@ def read(path: str | os.PathLike[str], *, on_error: OnError = "raise") -> Column
         MissingExtraError: There are images, and trajloom[video] is not installed; found when they are read.
     """
     return read_source(os.fspath(path), on_error)
+
+
+def findings(path: str | os.PathLike[str]) -> Iterator[Finding]:
+    """Counts of `dataset_info.json` that are stale, and flags of steps that stand elsewhere."""
+    return _findings(os.fspath(path))

@@ -118,7 +118,7 @@ class RecordRows:
 def read_source(path: str, on_error: OnError) -> ColumnarSource:
     """Scan records and return the dataset; see `rlds.read`."""
     found = scan(path, on_error == "skip")
-    columns = _columns(found, on_error == "skip")
+    columns = columns_of(found, on_error == "skip")
     if on_error == "skip":
         found = _whole(found, columns)
     header = _header(found, columns)
@@ -132,22 +132,22 @@ def read_source(path: str, on_error: OnError) -> ColumnarSource:
         if header.column(name).nullable
     }
     lengths = np.array([entry.length for entry in found.entries], dtype=np.int64)
-    return ColumnarSource(path, header, lengths, _rows(found, columns), _own(found), absent)
+    return ColumnarSource(path, header, lengths, rows_of(found, columns), _own(found), absent)
 
 
-def _rows(found: Scan, columns: Mapping[str, tuple[Spec, tuple[int, ...]]]) -> RecordRows:
+def rows_of(found: Scan, columns: Mapping[str, tuple[Spec, tuple[int, ...]]]) -> RecordRows:
     return RecordRows(found.entries, np.cumsum([entry.length for entry in found.entries], dtype=np.int64), columns)
 
 
 def _whole(found: Scan, columns: Mapping[str, tuple[Spec, tuple[int, ...]]]) -> Scan:
     """The episodes that can be read. Reads them all once."""
-    rows = _rows(found, columns)
+    rows = rows_of(found, columns)
     faults = {number: fault for number in range(len(found.entries)) if (fault := rows.fault(number)) is not None}
     kept = [entry for number, entry in enumerate(found.entries) if number not in faults]
     return replace(found, entries=kept, oddities=[*found.oddities, *(f"skipped {said}" for said in faults.values())])
 
 
-def _columns(found: Scan, skip: bool) -> dict[str, tuple[Spec, tuple[int, ...]]]:
+def columns_of(found: Scan, skip: bool) -> dict[str, tuple[Spec, tuple[int, ...]]]:
     """Column -> feature and shape of a row; images of no fixed size have that of the first that can be read."""
     specs = [spec for spec in found.specs if spec.is_column]
     paths = paths_of(spec.name for spec in specs)

@@ -8,23 +8,27 @@
 
 A feature is a column: `observation/x` is `obs/x`, `action` `actions`, the rest keeps its name. Streams have times of
 their own (ms), rows do not: a row stands at each value of one feature, the clock (or at a fixed rate), and holds of
-every other feature the latest value at or before it. Before a feature's first value it is null, which arrays and most
-other formats cannot hold; `complete` leaves such rows out. `timestamp` counts from the episode's first row. Videos are
-lossy: frames are what the decoder gives. Features that are no numbers are left out, with a warning that names them.
+every other feature the latest value at or before it. Before a feature's first value it is null; most other formats hold
+NaN or 0 there and the nulls beside; `complete` leaves such rows out. `timestamp` counts from the episode's first row.
+Videos are lossy: frames are what the decoder gives. Features that are no numbers are left out, with a warning that
+names them.
 
 Pickled values, which is what RoboDM writes unless told otherwise, are refused: loading a pickle runs code of the file.
 Types of features are parsed, not evaluated.
 """
 
 import os
+from collections.abc import Iterator
 
+from trajloom.findings import Finding
 from trajloom.folder import Folder
 from trajloom.formats import OnError
 from trajloom.formats._columnar import ColumnarSource
+from trajloom.formats.robodm.doctoring import findings as _findings
 from trajloom.formats.robodm.options import ReadOptions
 from trajloom.formats.robodm.source import SUFFIXES, files_of, read_source
 
-__all__ = ["NAME", "SUFFIXES", "ReadOptions", "read", "sniff"]
+__all__ = ["NAME", "SUFFIXES", "ReadOptions", "findings", "read", "sniff"]
 
 NAME = "robodm"
 _EBML = b"\x1a\x45\xdf\xa3"
@@ -61,3 +65,8 @@ def read(
         MissingExtraError: trajloom[video] is not installed.
     """
     return read_source(os.fspath(path), on_error, options or ReadOptions())
+
+
+def findings(path: str | os.PathLike[str]) -> Iterator[Finding]:
+    """What streams lack: values, or those of the end; and files whose writer was killed."""
+    return _findings(os.fspath(path))

@@ -11,6 +11,7 @@ from trajloom.errors import DamagedFileError, HostileFileError, MissingExtraErro
 from trajloom.formats._place import local_file
 from trajloom.formats.robodm import batches
 from trajloom.formats.robodm.features import MAX_VALUE_BYTES, Feature, feature_of
+from trajloom.formats.robodm.segment import check_whole
 from trajloom.tables import Array
 
 
@@ -31,6 +32,8 @@ class Survey:
     streams: Mapping[str, Stream]
     left_out: Mapping[str, str]
     """Feature -> why it is no column."""
+    empty: tuple[str, ...] = ()
+    """Features without a value."""
 
 
 @contextmanager
@@ -59,6 +62,7 @@ def survey(path: str, without_pickled: bool) -> Survey:
         DamagedFileError: It is cut short, or a stream is not what it says.
         HostileFileError: Values are pickled and may not be left out, or sizes are absurd.
     """
+    check_whole(path)
     with opened(path) as container:
         features = _features(container, path)
         left_out = {feature.name: feature.odd for feature in features.values() if feature.odd}
@@ -77,7 +81,8 @@ def survey(path: str, without_pickled: bool) -> Survey:
                 left_out[feature.name] = "its values are pickled"
     kept = {feature.name: feature for feature in chosen.values() if feature.name not in left_out}
     streams = {name: Stream(feature, _joined(times[feature.index], feature, path)) for name, feature in kept.items()}
-    return Survey(path, {n: s for n, s in streams.items() if len(s.times)}, left_out)
+    empty = tuple(name for name, stream in streams.items() if not len(stream.times))
+    return Survey(path, {n: s for n, s in streams.items() if n not in empty}, left_out, empty)
 
 
 def _features(container: Any, path: str) -> dict[int, Feature]:

@@ -14,19 +14,23 @@ null where no episode says whether it succeeded.
 """
 
 import os
+from collections.abc import Iterator
 
+from trajloom.findings import Finding
 from trajloom.formats import Loss, OnError, Progress, Source
 from trajloom.formats._aside import losses as _losses
 from trajloom.formats._zarr.equality import differences
 from trajloom.formats._zarr.nodes import read_node
 from trajloom.formats._zarr.settings import WriteOptions
 from trajloom.formats._zarr.sniffing import looks
+from trajloom.formats.zarr.doctoring import findings as _findings
+from trajloom.formats.zarr.doctoring import repaired
 from trajloom.formats.zarr.plan import plan
 from trajloom.formats.zarr.scan import ENDS
 from trajloom.formats.zarr.source import read_source
 from trajloom.formats.zarr.writer import write_buffer
 
-__all__ = ["NAME", "SUFFIXES", "WriteOptions", "equal", "losses", "read", "sniff", "write"]
+__all__ = ["NAME", "SUFFIXES", "WriteOptions", "equal", "findings", "losses", "read", "repaired", "sniff", "write"]
 
 NAME = "zarr"
 SUFFIXES = (".zarr", ".zarr.zip")
@@ -92,3 +96,8 @@ def equal(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> list[st
     space in JSON, and whether a chunk that holds the fill value alone has a file.
     """
     return differences(os.fspath(one), os.fspath(other))
+
+
+def findings(path: str | os.PathLike[str]) -> Iterator[Finding]:
+    """What is wrong in the hierarchy beyond its data: counts, rates and repeated metadata that are stale."""
+    return _findings(os.fspath(path))

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trajloom.formats._zarr.names import fitting, read_name
+from trajloom.formats._zarr.names import PER_EPISODE, fitting, read_name
 from trajloom.formats._zarr.nodes import Node
 from trajloom.formats._zarr.settings import WriteOptions
-from trajloom.formats.zarr.scan import PER_EPISODE
 from trajloom.schema import Column, Header, path_of, stored_name
 
 

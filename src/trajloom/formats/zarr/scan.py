@@ -8,16 +8,16 @@ import numpy as np
 
 from trajloom.errors import DamagedFileError, HostileFileError, LayoutError
 from trajloom.formats._aside import FOLDER
+from trajloom.formats._env_args import control_hz_of
 from trajloom.formats._zarr.arrays import MAX_ROW_BYTES, absent_files, check_whole, whole
-from trajloom.formats._zarr.attrs import control_hz_of, env_args_of, typed
+from trajloom.formats._zarr.attrs import env_args_of, typed
+from trajloom.formats._zarr.names import PER_EPISODE
 from trajloom.formats._zarr.nodes import Hierarchy, Json, Node, walk
 from trajloom.formats._zarr.tree import Tree
 from trajloom.schema import Column, Header, stored_name
 from trajloom.tables import Array
 
 ENDS = "meta/episode_ends"
-PER_EPISODE = "initial_state/"
-"""Arrays of `data` with a row for each episode lie below this."""
 
 
 @dataclass

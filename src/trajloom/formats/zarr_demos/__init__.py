@@ -10,18 +10,34 @@ them that succeeded, null where none says so. What many loaders prefer, all epis
 """
 
 import os
+from collections.abc import Iterator
 
+from trajloom.findings import Finding
 from trajloom.formats import Loss, OnError, Progress, Source
 from trajloom.formats._aside import losses as _losses
 from trajloom.formats._zarr.equality import differences
 from trajloom.formats._zarr.settings import WriteOptions
 from trajloom.formats._zarr.sniffing import looks
 from trajloom.formats._zarr.tree import Tree
+from trajloom.formats.zarr_demos.doctoring import findings as _findings
+from trajloom.formats.zarr_demos.doctoring import repaired
 from trajloom.formats.zarr_demos.plan import plan
 from trajloom.formats.zarr_demos.source import read_source
 from trajloom.formats.zarr_demos.writer import write_demos
 
-__all__ = ["NAME", "SPECIALISES", "SUFFIXES", "WriteOptions", "equal", "losses", "read", "sniff", "write"]
+__all__ = [
+    "NAME",
+    "SPECIALISES",
+    "SUFFIXES",
+    "WriteOptions",
+    "equal",
+    "findings",
+    "losses",
+    "read",
+    "repaired",
+    "sniff",
+    "write",
+]
 
 NAME = "zarr_demos"
 SPECIALISES = "zarr"
@@ -90,3 +106,8 @@ def losses(source: Source, options: WriteOptions = DEFAULT) -> list[Loss]:
 def equal(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> list[str]:
     """What differs between two Zarr hierarchies; see `zarr.equal` for what counts."""
     return differences(os.fspath(one), os.fspath(other))
+
+
+def findings(path: str | os.PathLike[str]) -> Iterator[Finding]:
+    """What is wrong in the hierarchy beyond its data: counts, rates and repeated metadata that are stale."""
+    return _findings(os.fspath(path))

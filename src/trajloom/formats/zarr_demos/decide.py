@@ -3,21 +3,18 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from trajloom.formats._zarr.arrays import MAX_ROW_BYTES
-from trajloom.formats._zarr.names import read_name
+from trajloom.formats._zarr.names import PER_EPISODE, read_name
 from trajloom.formats._zarr.nodes import Node
+from trajloom.formats.zarr_demos.demo import Demo, lengths_of
 from trajloom.schema import ELEMENT_TYPES, Column, stored_name
 from trajloom.tables import Array
 
-if TYPE_CHECKING:
-    from trajloom.formats.zarr_demos.scan import Demo
-
 MAX_EPISODE_BYTES = 4 << 20
-PER_EPISODE = "initial_state/"
 Kind = tuple[str, tuple[int, ...]]
 """Element type and shape."""
 
@@ -37,7 +34,7 @@ class Decision:
     """Column -> path, where that is not its name."""
 
 
-def decide(where: str, demos: Sequence["Demo"], marker: Mapping[str, Any], oddities: list[str]) -> Decision:
+def decide(where: str, demos: Sequence[Demo], marker: Mapping[str, Any], oddities: list[str]) -> Decision:
     """Decide for every path whether it is per step, per episode, or neither.
 
     Args:
@@ -46,8 +43,6 @@ def decide(where: str, demos: Sequence["Demo"], marker: Mapping[str, Any], oddit
         marker: What our writer says that they were: {"steps": {path: [element type, shape]}, "episodes": ...}.
         oddities: Grows by what is odd.
     """
-    from trajloom.formats.zarr_demos.scan import lengths_of
-
     marked = {table: _marked(marker.get(table)) for table in ("steps", "episodes")}
     to = Decision(lengths_of(where, list(demos), lambda p: p.startswith(PER_EPISODE) or p in marked["episodes"]))
     found: dict[str, dict[int, Node]] = defaultdict(dict)

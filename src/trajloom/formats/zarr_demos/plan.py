@@ -8,8 +8,8 @@ from trajloom.formats._zarr.names import clashes, fitting, is_path, read_name
 from trajloom.formats._zarr.nodes import Json, Node
 from trajloom.formats._zarr.settings import WriteOptions
 from trajloom.formats.zarr_demos.decide import MAX_EPISODE_BYTES
+from trajloom.formats.zarr_demos.demo import rank
 from trajloom.formats.zarr_demos.metadata import special
-from trajloom.formats.zarr_demos.scan import rank
 from trajloom.schema import Column, Header, path_of, stored_name
 
 

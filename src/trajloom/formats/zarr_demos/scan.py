@@ -1,45 +1,26 @@
 """What a hierarchy of demonstrations holds, from its metadata alone."""
 
 import json
-import re
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from trajloom.errors import DamagedFileError, HostileFileError, LayoutError, TrajloomError
+from trajloom.errors import HostileFileError, LayoutError, TrajloomError
 from trajloom.formats import OnError
 from trajloom.formats._aside import FOLDER
+from trajloom.formats._env_args import control_hz_of
 from trajloom.formats._zarr.arrays import check_whole
-from trajloom.formats._zarr.attrs import control_hz_of, env_args_of, typed, without
+from trajloom.formats._zarr.attrs import env_args_of, typed, without
 from trajloom.formats._zarr.nodes import Node, below, read_node, walk
 from trajloom.formats._zarr.tree import Tree
 from trajloom.formats.zarr_demos.decide import Decision, decide
+from trajloom.formats.zarr_demos.demo import Demo, rank
 from trajloom.formats.zarr_demos.metadata import ROOM, common_nodes, deviations
 from trajloom.schema import Header
 from trajloom.tables import Array
 
 POPPED: Mapping[str, type] = {"success": bool, "seed": int}
 """Attributes of demonstrations that are columns of `episodes`."""
-
-
-@dataclass
-class Demo:
-    """One demonstration."""
-
-    name: str
-    nodes: dict[str, Node]
-    """By path from the demonstration; "" is its own group."""
-
-    @property
-    def attrs(self) -> dict[str, Any]:
-        return self.nodes[""].attrs or {}
-
-    @property
-    def arrays(self) -> dict[str, Node]:
-        return {path: node for path, node in self.nodes.items() if node.is_array}
 
 
 @dataclass
@@ -100,12 +81,6 @@ def _demos(tree: Tree, on_error: OnError, oddities: list[str]) -> tuple[list[Dem
     return demos, loose
 
 
-def rank(name: str) -> tuple[Any, ...]:
-    """Sorts demo_10 after demo_2."""
-    number = re.search(r"(\d{1,18})$", name)
-    return (name[: number.start()], int(number[1]), name) if number else (name, -1, name)
-
-
 def _header(frame: Mapping[str, Node], scan: Scan, oddities: list[str], consolidated: bool) -> Header:
     attrs = {path or "/": node.attrs for path, node in frame.items() if node.attrs}
     env_args = env_args_of(attrs.get("data", {}))
@@ -158,23 +133,3 @@ def _attrs(demo: Demo, popped: list[str], room: dict[str, Any]) -> str:
         attrs[""] = without(attrs[""], popped)
     attrs = {path: values for path, values in attrs.items() if values}
     return json.dumps({**attrs, **({ROOM: room} if room else {})})
-
-
-def lengths_of(where: str, demos: list[Demo], once: Callable[[str], bool]) -> Array:
-    """Steps of each demonstration: rows of its actions, else of its states, else what it says, else the commonest.
-
-    Arrays at paths of which `once` says that they are one a demonstration say nothing of how long it is.
-    """
-    lengths = np.zeros(len(demos), dtype=np.int64)
-    for i, demo in enumerate(demos):
-        arrays = {path: node.shape[0] for path, node in demo.arrays.items() if node.shape and not once(path)}
-        leader = next((arrays[name] for name in ("actions", "action", "states") if name in arrays), None)
-        said = demo.attrs.get("num_samples")
-        if leader is None and type(said) is int and said in (arrays.values() or [said]) and said >= 0:
-            leader = said
-        if leader is None and arrays:
-            leader = Counter(arrays.values()).most_common(1)[0][0]
-        lengths[i] = leader or 0
-    if len(lengths) and float(lengths.astype(float).sum()) > 1 << 62:
-        raise DamagedFileError(f"{where}: the demonstrations say that they have {float(lengths.sum()):.3g} steps")
-    return lengths
