@@ -73,7 +73,7 @@ def _fault(event: dict[str, Any], address: str) -> str | None:
         return f"an exception: {said['exceptionDetails'].get('exception', {}).get('description', said)}"
     if method == "Runtime.consoleAPICalled" and said["type"] in ("error", "warning", "assert"):
         return f"console: {[argument.get('value', argument.get('description')) for argument in said['args']]}"
-    if method == "Log.entryAdded" and said["entry"]["level"] in ("error", "warning"):
+    if method == "Log.entryAdded" and said["entry"]["level"] == "error":
         return f"log: {said['entry']['text']}"
     if method == "Network.requestWillBeSent" and not said["request"]["url"].startswith((address, "data:", "blob:")):
         return f"it asks for {said['request']['url']}"
@@ -98,7 +98,8 @@ def main(folder: Path) -> int:
             for dark in (False, True):
                 faults = asyncio.run(look(address, file.resolve(), dark))
                 passed, failed = passed + (not faults), failed + bool(faults)
-                print(f"{name} ({'dark' if dark else 'light'}), {file.stat().st_size / 1e6:.1f} MB: {faults or 'drawn'}")
+                said = f"{'dark' if dark else 'light'}, {file.stat().st_size / 1e6:.1f} MB"
+                print(f"{name} ({said}): {faults or 'drawn'}")
     print(f"{passed} passed, {failed} failed")
     return int(failed > 0)
 

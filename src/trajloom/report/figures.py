@@ -54,11 +54,13 @@ def rates(names: Sequence[str], rows: pl.DataFrame) -> Figure:
     bar = {
         "type": "bar", "x": [plain(name) for name in names], "y": numbers(100 * rate), "marker": {"color": "@success"},
         "error_y": {
-            "type": "data", "symmetric": False, "array": numbers(100 * (rows["high"].to_numpy() - rate)),
-            "arrayminus": numbers(100 * (rate - rows["low"].to_numpy())), "color": "@muted", "thickness": 1.2, "width": 3,
+            "type": "data", "symmetric": False, "color": "@muted", "thickness": 1.2, "width": 3,
+            "array": numbers(100 * (rows["high"].to_numpy() - rate)),
+            "arrayminus": numbers(100 * (rate - rows["low"].to_numpy())),
         },
         "customdata": said, "hovertemplate": "%{x}<br>%{y:.1f} % (%{customdata})<extra></extra>",
     }  # fmt: skip
+    bar["width"] = 0.7 if len(names) > 8 else 0.06 * len(names) + 0.1
     layout = {"yaxis": {"title": {"text": "success, %"}, "range": [0, 105]}, "xaxis": {"type": "category"}}
     return Figure([bar], layout)
 
@@ -76,9 +78,10 @@ def causes(rows: pl.DataFrame) -> Figure:
         of = rows.filter(pl.col("failed_subtask").eq_missing(subtask)).group_by("reason").agg(pl.col("attempts").sum())
         counts = dict(of.iter_rows())
         traces.append({
-            "type": "bar", "orientation": "h", "name": "at the end" if subtask is None else f"subtask {subtask}",
+            "type": "bar", "orientation": "h", "name": _subtask(subtask),
             "y": [plain(reason) for reason in reasons], "x": [counts.get(reason, 0) for reason in reasons],
-            "marker": {"color": SERIES[number % len(SERIES)]}, "hovertemplate": "%{y}<br>%{x} attempts<extra>%{fullData.name}</extra>",
+            "marker": {"color": SERIES[number % len(SERIES)]},
+            "hovertemplate": "%{y}<br>%{x} attempts<extra>" + _subtask(subtask) + "</extra>",
         })  # fmt: skip
     layout = {
         "barmode": "stack",
@@ -86,7 +89,11 @@ def causes(rows: pl.DataFrame) -> Figure:
         "yaxis": {"automargin": True},
         "legend": True,
     }
-    return Figure(traces, layout, height=140 + 34 * len(reasons))
+    return Figure(traces, layout, height=110 + 34 * len(reasons))
+
+
+def _subtask(number: int | None) -> str:
+    return "at the end" if number is None else f"subtask {number}"
 
 
 def standing(name: str, rows: pl.DataFrame, most: int = 4000) -> Figure:
@@ -152,7 +159,7 @@ def _bars(counts: Array, edges: Array, name: str, colour: str) -> dict[str, Any]
     middle = (edges[:-1] + edges[1:]) / 2
     return {
         "type": "bar", "x": numbers(middle), "y": numbers(counts), "name": name, "marker": {"color": colour},
-        "width": float(edges[1] - edges[0]) if len(edges) > 1 else 1.0,
+        "width": 0.94 * float(edges[1] - edges[0]),
         "hovertemplate": "%{x}: %{y}<extra>" + name + "</extra>",
     }  # fmt: skip
 
@@ -176,8 +183,10 @@ def ways(paths: Sequence[tuple[str, bool | None, Array]]) -> Figure:
         shown.add(said)
     first = np.array([xyz[0] for _, _, xyz in paths])
     traces.append({
-        "type": "scatter3d", "mode": "markers", "name": "start", "x": numbers(first[:, 0], 4), "y": numbers(first[:, 1], 4),
-        "z": numbers(first[:, 2], 4), "marker": {"color": "@text", "size": 3}, "hoverinfo": "skip",
+        "type": "scatter3d", "mode": "markers", "name": "start", "x": numbers(first[:, 0], 4),
+        "y": numbers(first[:, 1], 4), "z": numbers(first[:, 2], 4), "marker": {"color": "@text", "size": 3},
+        "hoverinfo": "skip",
     })  # fmt: skip
-    axes = {f"{axis}axis": {"title": {"text": f"{axis}, m"}} for axis in "xyz"}
-    return Figure(traces, {"scene": {**axes, "aspectmode": "data"}, "legend": True}, height=520)
+    axes = {f"{axis}axis": {"title": {"text": f"{axis}, m"}, "nticks": 6} for axis in "xyz"}
+    scene = {**axes, "aspectmode": "data", "camera": {"eye": {"x": 1.5, "y": 1.3, "z": 0.7}}}
+    return Figure(traces, {"scene": scene, "legend": True}, height=520)

@@ -131,7 +131,7 @@ def small(image: Array) -> Array:
     image = image[:, :, None] if image.ndim == 2 else image
     image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[:, :, :3]
     by = max(1, -(-image.shape[1] // FRAME_WIDTH))
-    height, width = (max(1, n // by) for n in image.shape[:2])
-    cut = image[: height * by, : width * by] if min(image.shape[:2]) >= by else image[:1, :1]
-    blocks = cut.reshape(height, cut.shape[0] // height, width, cut.shape[1] // width, 3)
+    tall, wide = (min(by, n) for n in image.shape[:2])
+    height, width = image.shape[0] // tall, image.shape[1] // wide
+    blocks = image[: height * tall, : width * wide].reshape(height, tall, width, wide, 3)
     return blocks.mean(axis=(1, 3)).round().astype(np.uint8)

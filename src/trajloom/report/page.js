@@ -4,11 +4,14 @@
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const plots = [...document.querySelectorAll(".plot")];
 
+  // what these hold comes from data, and may begin with @ too
+  const WORDS = new Set(["text", "x", "y", "z", "name", "legendgroup", "customdata"]);
+
   const coloured = (value, colour) =>
     typeof value === "string" ? (value.startsWith("@") ? colour(value.slice(1)) : value)
     : Array.isArray(value) ? (typeof value[0] === "number" ? value : value.map((one) => coloured(one, colour)))
     : value && typeof value === "object"
-      ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, key === "text" || key === "x" || key === "y" || key === "name" ? one : coloured(one, colour)]))
+      ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, WORDS.has(key) ? one : coloured(one, colour)]))
     : value;
 
   const axis = (given, colour, three) => ({
@@ -38,7 +41,7 @@
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
     for (const plot of plots) {
       const figure = figures[Number(plot.dataset.figure)];
-      const settings = { responsive: true, displaylogo: false, displayModeBar: figure.layout.scene ? "hover" : false };
+      const settings = { responsive: true, displaylogo: false, displayModeBar: false };
       await Plotly.react(plot, coloured(figure.data, colour), styled(figure.layout, colour), settings);
     }
     document.body.dataset.drawn = String(plots.length);

@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -36,7 +37,6 @@ def page(title: str, subtitle: str, tiles: Mapping[str, str], sections: Iterable
     policy = (
         f"default-src 'none'; script-src {_hash(plotly)} {_hash(ours)}; style-src 'unsafe-inline'; img-src data: blob:"
     )
-    packed = base64.b64encode(gzip.compress(plotly.encode(), 9, mtime=0)).decode()
     drawn = json.dumps([{"data": f.traces, "layout": f.layout} for f in figures], allow_nan=False)
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -49,12 +49,15 @@ def page(title: str, subtitle: str, tiles: Mapping[str, str], sections: Iterable
 </head>
 <body>
 <main>
-<header><p class="kind">Trajloom report</p><h1>{escape(title)}</h1><p class="sub">{escape(subtitle)}</p>{_tiles(tiles)}</header>
+<header>
+<p class="kind">Trajloom report</p><h1>{escape(title)}</h1><p class="sub">{escape(subtitle)}</p>
+{_tiles(tiles)}
+</header>
 {body}
 <footer>{escape(_made())}</footer>
 </main>
 <script type="application/json" id="figures">{_inert(drawn)}</script>
-<script type="application/octet-stream" id="plotly">{packed}</script>
+<script type="application/octet-stream" id="plotly">{_packed(plotly)}</script>
 <script>{ours}</script>
 </body>
 </html>
@@ -65,6 +68,12 @@ def _own(name: str) -> str:
     return files("trajloom.report").joinpath(name).read_text(encoding="utf-8")
 
 
+@cache
+def _packed(script: str) -> str:
+    return base64.b64encode(gzip.compress(script.encode(), 9, mtime=0)).decode()
+
+
+@cache
 def _hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
