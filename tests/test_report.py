@@ -62,7 +62,8 @@ def test_a_generated_dataset_has_every_section(page: Reader):
     titles = [text for text in page.texts if text]
     for title in (
         "Success by source", "Why attempts failed", "Where objects stood at first", "How long episodes are",
-        "Where the arm goes", "What cameras saw", "Actions", "How smoothly it moves", "Columns", "What its reader remarked",
+        "Where the arm goes", "What cameras saw", "Actions", "How smoothly it moves", "Columns",
+        "What its reader remarked",
     ):  # fmt: skip
         assert title in titles
     drawn = [attrs["data-figure"] for tag, attrs in page.tags if attrs.get("class") == "plot"]

@@ -10,16 +10,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+# the datasets come from helpers of the tests
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
-from browser import Page, browser, executable, page
-from reports import CASES
+from browser import Page, browser, executable, page  # noqa: E402
+from reports import CASES  # noqa: E402
 
-from trajloom import report
+from trajloom import report  # noqa: E402
 
 EMPTY = """
 [...document.querySelectorAll(".plot")].map((plot, i) => {
-  const canvas = plot.querySelector(".gl-container canvas");
   if (plot._fullLayout && plot._fullLayout.scene) {
     const scene = plot._fullLayout.scene._scene;
     const url = scene ? scene.toImage("png") : "";

@@ -31,7 +31,7 @@ def arms(episodes: int, length: int = 60, *, failures: bool = True) -> Dataset:
         plain = episode(i, length + i % 17)
         n, columns = length + i % 17, dict(plain.columns)
         for arm in (0, 1):
-            target = rng.uniform(-0.2, 0.2, 3) + [arm * 0.5, 0, 0.9]
+            target = rng.uniform(-0.2, 0.2, 3) + np.array([arm * 0.5, 0, 0.9])
             along = (1 - np.cos(np.linspace(0, np.pi, n))) / 2
             columns[f"obs/robot{arm}_eef_pos"] = (along[:, None] * target + rng.normal(0, 0.002, (n, 3))).astype("f4")
         for name in ("cubeA", EVIL):

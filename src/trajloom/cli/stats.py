@@ -80,8 +80,9 @@ def stats(
 
 def _shown(words: str | None, as_csv: bool) -> list[str]:
     """What to show, checked."""
+    names: list[str]
     if words is None:
-        names = ["columns"] if as_csv else list(USUAL)
+        names = ["columns"] if as_csv else [*USUAL]
     else:
         names = list(TITLES) if words == "all" else [word.strip() for word in words.split(",")]
     if unknown := [name for name in names if name not in TITLES]:

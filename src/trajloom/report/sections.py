@@ -3,14 +3,17 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
 
 from trajloom import query
 from trajloom.dataset import Dataset
+from trajloom.query.component import component_name
 from trajloom.query.motion import eefs
 from trajloom.report import figures, gather
 from trajloom.report.figures import Figure
 from trajloom.report.gather import Strip
+from trajloom.tables import Array
 
 MOST_BARS = 60
 MOST_OBJECTS = 8
@@ -152,13 +155,23 @@ def actions(found: Facts) -> Section | None:
     if column is None or column.encoding == "image":
         return None
     parts = gather.histograms(found.dataset, column)
-    table = query.saturation(found.dataset).collect().head(len(parts))
-    bound = table.select(
-        pl.Series("component", [name for name, _, _ in parts][: table.height]), "low", "high",
-        (100 * pl.col("share")).alias("% of steps at a bound"),
-    ) if len(parts) == table.height else None  # fmt: skip
+    same = [name for name, counts, edges in parts if _constant(counts)]
+    drawn = [figures.histogram(*part) for part in parts if part[0] not in same]
+    names = [component_name("actions", index) for index in np.ndindex(column.shape)]
+    bounds = query.saturation(found.dataset).collect().select(
+        pl.Series("component", names), "low", "high", (100 * pl.col("share")).alias("% of steps at a bound")
+    )  # fmt: skip
+    bounds = bounds.filter(~pl.col("component").is_in(same)).head(gather.MOST_COMPONENTS)
     text = "How often each component of the actions has which value, and how often it stands at its bounds."
-    return Section("Actions", text, [figures.histogram(*part) for part in parts], bound, narrow=True)
+    if len(names) > len(parts) > 0:
+        text += f" The first {len(parts)} of {len(names)} components."
+    if same:
+        text += f" Components that never change: {', '.join(same)}."
+    return Section("Actions", text, drawn, bounds if bounds.height else None, narrow=True)
+
+
+def _constant(counts: Array) -> bool:
+    return np.count_nonzero(counts) == 1
 
 
 def motion(found: Facts) -> Section | None:
