@@ -18,6 +18,7 @@ from trajloom import query, store
 from trajloom.cli.main import app, typer_app
 from trajloom.dataset import Dataset
 from trajloom.errors import OutputExistsError, SettingsError, ShapeError
+from trajloom.tables import Rest
 
 HUMAN = Path(__file__).parents[1] / "examples" / "data" / "robomimic_lift_ph10_lowdim.hdf5"
 
@@ -91,6 +92,12 @@ def test_attempts_and_what_is_made_when_asked_for_are_tables(stored: Path):
     human = read(HUMAN)
     assert asked("SELECT count(*) FROM initial_poses", human) == [(10,)]
     assert asked("SELECT count(*) FROM eef_motion m JOIN action_motion a USING (episode_index)", human) == [(10,)]
+
+
+def test_rest_is_a_table():
+    rest = [Rest("odd/array", "<f8", (2,), bytes(16), 1, {"unit": "m"}), Rest("odd/group", "group", None, None)]
+    found = asked("SELECT episode_index, path, shape FROM rest ORDER BY path", Dataset(source(rest_rows=rest)))
+    assert found == [(1, "odd/array", [2]), (None, "odd/group", None)]
 
 
 @pytest.mark.parametrize("statement", ["SELEC 1", "SELECT wings FROM steps", "SELECT 1 FROM flights", ""])
