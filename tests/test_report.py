@@ -91,6 +91,7 @@ def test_text_of_the_data_stays_text(page: Reader):
     labels = json.dumps(figures_of(page))
     assert "alert(1)" in labels
     assert "<script" not in labels
+    assert "<" not in next(text for attrs, text in page.scripts if attrs.get("id") == "figures")
 
 
 def test_scripts_are_those_of_the_policy_and_nothing_may_be_fetched(page: Reader):
