@@ -1,11 +1,13 @@
 """What the commands share on a terminal: progress bars on standard error, tables on standard output."""
 
+import errno
 import math
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -96,6 +98,20 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@contextmanager
+def piped() -> Iterator[IO[bytes]]:
+    """Standard output for bytes; where its reader has left, as `head` does, the command ends without a word."""
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.flush()
+    except OSError as error:
+        # Polars' own errors carry no number
+        if error.errno != errno.EPIPE and "Broken pipe" not in str(error):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
 
 
 def outcome(found: "Outcome") -> dict[str, object]:

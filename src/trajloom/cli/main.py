@@ -16,6 +16,7 @@ from trajloom.cli.expert import expert
 from trajloom.cli.generate import generate
 from trajloom.cli.info import info
 from trajloom.cli.merge import merge
+from trajloom.cli.report import report
 from trajloom.cli.resample import resample
 from trajloom.cli.resize import resize
 from trajloom.cli.slice import slice
@@ -35,7 +36,7 @@ typer_app = typer.Typer(
 )
 COMMANDS = (
     annotate, generate, expert, convert, merge, split, slice, drop_columns, resample, resize,
-    actions, info, stats, sql, diff, doctor, compact,
+    actions, info, stats, sql, report, diff, doctor, compact,
 )  # fmt: skip
 for command in COMMANDS:
     typer_app.command(command.__name__.replace("_", "-"))(command)

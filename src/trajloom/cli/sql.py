@@ -1,6 +1,5 @@
 """`trajloom sql`: a question of the user's own."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -81,4 +80,5 @@ def _show(found: "pl.LazyFrame", how: "Shape | None") -> None:
         elif not rows.height:
             console.note("no rows")
     else:
-        query.stream(found, sys.stdout.buffer, how)
+        with console.piped() as output:
+            query.stream(found, output, how)

@@ -1,7 +1,6 @@
 """`trajloom stats`: how often it succeeded, why not, from which sources, how the numbers lie, how the arm moves."""
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,7 +66,8 @@ def stats(
         tables = {TITLES[name]: _tables(data, column, _shares(quantiles), exact)[name]() for name in shown}
         outcome = query.success_rate(data)
     if as_csv:
-        query.stream(tables[TITLES[shown[0]]].lazy(), sys.stdout.buffer, "csv")
+        with console.piped() as output:
+            query.stream(tables[TITLES[shown[0]]].lazy(), output, "csv")
     elif as_json:
         rate = {"attempts": outcome.attempts, "successes": outcome.successes, "steps": outcome.steps}
         found = {"outcome": rate, **{name: table.to_dicts() for name, table in tables.items()}}
@@ -80,8 +80,9 @@ def stats(
 
 def _shown(words: str | None, as_csv: bool) -> list[str]:
     """What to show, checked."""
+    names: list[str]
     if words is None:
-        names = ["columns"] if as_csv else list(USUAL)
+        names = ["columns"] if as_csv else [*USUAL]
     else:
         names = list(TITLES) if words == "all" else [word.strip() for word in words.split(",")]
     if unknown := [name for name in names if name not in TITLES]:

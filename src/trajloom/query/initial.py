@@ -61,7 +61,7 @@ def _matrices(columns: tuple[Column, ...], header: Header) -> Iterator[tuple[str
         match = POSES.fullmatch(path_of(column.name))
         if match and column.shape == (4, 4):
             xyz = [component(column, i, 3) for i in range(3)]
-            yield match["name"], _named(*xyz, pl.arctan2(component(column, 1, 0), component(column, 0, 0)))
+            yield match["name"], _named(xyz, pl.arctan2(component(column, 1, 0), component(column, 0, 0)))
 
 
 def _roots(columns: tuple[Column, ...], header: Header) -> Iterator[tuple[str, list[pl.Expr]]]:
@@ -78,7 +78,7 @@ def _positions(columns: tuple[Column, ...], header: Header) -> Iterator[tuple[st
         if match and column.shape == (3,):
             quat = known.get(column.name.removesuffix("pos") + "quat")
             turned = None if quat is None or quat.shape != (4,) else _yaw(quat, 0, quat.rotation or "xyzw")
-            yield match["name"], _named(*(component(column, i) for i in range(3)), turned)
+            yield match["name"], _named([component(column, i) for i in range(3)], turned)
 
 
 def _object_state(columns: tuple[Column, ...], header: Header) -> Iterator[tuple[str, list[pl.Expr]]]:
@@ -94,7 +94,7 @@ def _of_seven(column: Column, start: int, order: str | None) -> list[pl.Expr]:
     """A position and a quaternion from the place `start` of a flat column on."""
     ahead = (0,) * (len(column.shape) - 1)
     xyz = [component(column, *ahead, start + i) for i in range(3)]
-    return _named(*xyz, _yaw(column, start + 3, order, ahead) if order else None)
+    return _named(xyz, _yaw(column, start + 3, order, ahead) if order else None)
 
 
 def _yaw(column: Column, start: int, order: str, ahead: tuple[int, ...] = ()) -> pl.Expr:
@@ -102,9 +102,9 @@ def _yaw(column: Column, start: int, order: str, ahead: tuple[int, ...] = ()) ->
     return pl.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
 
 
-def _named(x: pl.Expr, y: pl.Expr, z: pl.Expr, yaw: pl.Expr | None) -> list[pl.Expr]:
+def _named(xyz: list[pl.Expr], yaw: pl.Expr | None) -> list[pl.Expr]:
     turned = pl.lit(None, pl.Float64) if yaw is None else yaw
-    return [value.alias(name) for name, value in zip(POSE, (x, y, z, turned), strict=True)]
+    return [value.alias(name) for name, value in zip(POSE, (*xyz, turned), strict=True)]
 
 
 def coverage(dataset: Dataset, cell_m: float = 0.02) -> pl.LazyFrame:

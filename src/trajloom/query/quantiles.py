@@ -117,23 +117,22 @@ class Sketch:
         """How many of the numbers a rank may be off at most, in shares of their count."""
         return self._uncertain / self.count if self.count else 0.0
 
-    def _weighted(self) -> tuple[Array, Array]:
-        """Numbers in rising order, and how many of all are up to and including each."""
+    def weighted(self) -> tuple[Array, Array]:
+        """Numbers in rising order, and how many of all each stands for."""
         pieces = [*self._loose, *(buffer for level in self._levels for buffer in level)]
         if not pieces:
             return np.empty(0), np.empty(0, np.int64)
         weights = [1] * len(self._loose) + [self._weight(i) for i, level in enumerate(self._levels) for _ in level]
         values = np.concatenate(pieces)
         order = np.argsort(values, kind="stable")
-        upto = np.cumsum(np.repeat(weights, [len(piece) for piece in pieces])[order])
-        return values[order], upto
+        return values[order], np.repeat(weights, [len(piece) for piece in pieces])[order]
 
     def at(self, ranks: Iterable[float]) -> Array:
         """Numbers whose ranks, counted from 0, are about these; NaN where there are none."""
-        values, upto = self._weighted()
+        values, weights = self.weighted()
         if not len(values):
             return np.full(len(list(ranks)), np.nan)
-        found = np.searchsorted(upto, np.asarray(list(ranks)), side="right")
+        found = np.searchsorted(np.cumsum(weights), np.asarray(list(ranks)), side="right")
         return values[np.clip(found, 0, len(values) - 1)]
 
     def quantiles(self, shares: Sequence[float]) -> Array:

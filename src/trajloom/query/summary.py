@@ -52,7 +52,7 @@ def statistics(
         raise SettingsError(f"quantiles lie between 0 and 1, got {', '.join(f'{q:g}' for q in wrong)}")
     frames = [pl.DataFrame(schema={**STATISTICS, **{quantile_name(q): pl.Float64 for q in shares}})]
     for group in groups(wanted) if shares else groups(wanted, ALL_AT_ONCE):
-        found = {few: _Tally(few, bool(shares)) for few in group}
+        found = {few: Tally(few, bool(shares)) for few in group}
         show(dataset, found)
         values = _exact(dataset, found, shares) if exact else {f: tally.quantiles(shares) for f, tally in found.items()}
         frames += [_frame(few, tally, values[few], shares) for few, tally in found.items() if tally.rows]
@@ -64,7 +64,7 @@ def quantile_name(share: float) -> str:
     return f"q{100 * share:.6g}"
 
 
-class _Tally:
+class Tally:
     """Moments and, if asked for, sketches of some components. Implements `gathering.Counter`."""
 
     def __init__(self, few: Few, sketched: bool):
@@ -90,6 +90,12 @@ class _Tally:
     def found(self) -> Moments:
         return self.moments if self.numbers is None else Moments.of_counts(self.numbers, self.counts)
 
+    def weighted(self) -> list[tuple[Array, Array]]:
+        """Of each component (values, how many of all each stands for)."""
+        if self.numbers is not None:
+            return [(self.numbers, counts) for counts in self.counts]
+        return [sketch.weighted() for sketch in self.sketches]
+
     def quantiles(self, shares: Sequence[float]) -> Array:
         """(D, Q)."""
         if not shares:
@@ -114,7 +120,7 @@ def _of_counts(numbers: Array, counts: Array, shares: Sequence[float]) -> list[f
 class _Search:
     """Exact quantiles of some components. Implements `gathering.Counter`."""
 
-    def __init__(self, tally: _Tally, shares: Sequence[float]):
+    def __init__(self, tally: Tally, shares: Sequence[float]):
         self._brackets = [[Bracket(sketch, share) for share in shares] for sketch in tally.sketches]
 
     def add(self, values: Array) -> None:
@@ -127,7 +133,7 @@ class _Search:
         return np.array([[bracket.value() for bracket in brackets] for brackets in self._brackets])
 
 
-def _exact(dataset: Dataset, found: dict[Few, _Tally], shares: Sequence[float]) -> dict[Few, Array]:
+def _exact(dataset: Dataset, found: dict[Few, Tally], shares: Sequence[float]) -> dict[Few, Array]:
     """Exact quantiles, in a second pass over the columns that were not counted number by number."""
     searches = {few: _Search(tally, shares) for few, tally in found.items() if tally.numbers is None and shares}
     show(dataset, searches)
@@ -135,7 +141,7 @@ def _exact(dataset: Dataset, found: dict[Few, _Tally], shares: Sequence[float]) 
     return {**counted, **{few: search.quantiles() for few, search in searches.items()}}
 
 
-def _frame(few: Few, tally: _Tally, quantiles: Array, shares: Sequence[float]) -> pl.DataFrame:
+def _frame(few: Few, tally: Tally, quantiles: Array, shares: Sequence[float]) -> pl.DataFrame:
     column, found = few.column, tally.found()
     missing = found.count == 0
     values: dict[str, Any] = {
