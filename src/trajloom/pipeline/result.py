@@ -1,10 +1,10 @@
 """A lazy result: what a pipeline makes of its data, once it is asked for."""
 
+import atexit
 import os
 import shutil
 import tempfile
 import uuid
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ class Place:
 class Result:
     """What a pipeline makes of its data. Nothing runs until it is collected, written or read as a dataset.
 
-    Each of these runs it again, with the same result; `dataset()` keeps what it made as long as this object is there.
+    Each of these runs it again, with the same result, unless `dataset()` was called, which keeps what it made.
     """
 
     def __init__(self, data: Data, steps: Sequence[Step], place: Place, seed: int):
@@ -101,14 +101,14 @@ class Result:
                 Dataset(source).write(path, overwrite=overwrite, to=name, progress=progress, **options)
 
     def dataset(self) -> Dataset:
-        """It as a dataset, made once and kept, in `scratch` or a temporary folder, as long as this object is there."""
+        """It as a dataset, made once and kept in `scratch` or a temporary folder until this process ends."""
         if self._kept is None:
             source = self._opened()
             if source is not None and not self.steps:
                 self._kept = Dataset(source)
             else:
                 folder = self._scratch(None)
-                weakref.finalize(self, _remove, folder)
+                atexit.register(_remove, folder)
                 self._kept = Dataset(self._execute(folder, None))
         return self._kept
 
@@ -128,10 +128,16 @@ class Result:
 
     def count(self) -> int:
         """How many episodes there are; what is not known without running is run."""
-        return len(self.dataset())
+        if not self.steps:
+            source = self._opened()
+            return len(self.data) if source is None else len(Dataset(source))  # pyright: ignore[reportArgumentType]
+        with self._run(None) as source:
+            return len(Dataset(source))
 
     def take(self, n: int) -> list[Trajectory]:
         """The first `n` episodes; of data that no step changes, only the parts that hold them are read."""
+        if self.steps or self._opened() is None:
+            return self.collect()[:n]
         found: list[Trajectory] = []
         dataset = self.dataset()
         for part in dataset.parts() if n > 0 else ():
