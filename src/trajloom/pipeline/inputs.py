@@ -29,6 +29,12 @@ SMALL = 32 << 20
 """Uncompressed size of data that one process works on in about the time that a cluster takes to start."""
 
 
+def anywhere(path: str | os.PathLike[str]) -> str:
+    """A path that means the same in every process; a URL is one already."""
+    path = os.fspath(path)
+    return path if "://" in path else os.path.abspath(path)
+
+
 def checked(data: Any) -> Data:
     """What a pipeline was given; SettingsError where it can be none of what it takes."""
     if isinstance(data, str | os.PathLike | Dataset):
@@ -49,7 +55,7 @@ def opened(data: Data) -> Source | None:
         return data.source
     if not isinstance(data, str | os.PathLike):
         return None
-    path = os.fspath(data)
+    path = anywhere(data)
     if not store.is_store(path) and os.path.exists(path) and formats.find(path).NAME == hdf5.NAME:
         return hdf5.read(path, part_bytes=PART_BYTES)
     return read(path).source

@@ -20,7 +20,7 @@ from trajloom.folder import Folder, same_place
 from trajloom.formats import Part, Progress, Source
 from trajloom.pipeline.crew import Crew
 from trajloom.pipeline.execution import Execution
-from trajloom.pipeline.inputs import SMALL, Data, described, freeze, nbytes_of, opened, size_of
+from trajloom.pipeline.inputs import SMALL, Data, anywhere, described, freeze, nbytes_of, opened, size_of
 from trajloom.pipeline.plan import Plan, stages_of
 from trajloom.pipeline.steps import Step
 from trajloom.pipeline.trajectory import Context, Trajectory, unpack
@@ -186,8 +186,7 @@ class Result:
         """A folder of its own for one run."""
         name = f"trajloom-{uuid.uuid4().hex}"
         if self.place.scratch is not None:
-            scratch = os.fspath(self.place.scratch).rstrip("/")
-            return f"{scratch if '://' in scratch else os.path.abspath(scratch)}/{name}"
+            return f"{anywhere(self.place.scratch).rstrip('/')}/{name}"
         if out is not None and Folder(out).local:
             where = os.path.dirname(os.path.abspath(Folder(out).root))
             return f"{where}/.{name}"
