@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from trajloom import formats, store
 from trajloom.dataset import Dataset, read
+from trajloom.edit.view import paths_of
 from trajloom.errors import SettingsError
 from trajloom.formats import Source, hdf5
 from trajloom.pipeline.crew import Crew
@@ -47,6 +48,19 @@ def checked(data: Any) -> Data:
         f"a pipeline takes a path, a Dataset, a list of episodes as nested dicts, or the result of another pipeline; "
         f"got {type(data).__name__}"
     )
+
+
+def paths_in(data: Data) -> tuple[str, ...]:
+    """Where data lies, as far as it says."""
+    if isinstance(data, Dataset):
+        return paths_of(data.source)
+    return (anywhere(data),) if isinstance(data, str | os.PathLike) else ()
+
+
+def is_large_file(data: Data) -> bool:
+    """Whether it is certain before a look into it that workers will be wanted: one file of more than SMALL."""
+    paths = paths_in(data)
+    return len(paths) == 1 and os.path.isfile(paths[0]) and os.path.getsize(paths[0]) > 2 * SMALL
 
 
 def opened(data: Data) -> Source | None:
