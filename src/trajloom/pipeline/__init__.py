@@ -9,9 +9,9 @@
 Local and batch steps that follow each other are one task a part: read, change, write. What comes out depends on the
 data, the augmentations and the seed alone: not on the workers, their order, or whether there is a cluster.
 
-Episodes keep their numbers and names. Where a local or batch augmentation makes several out of one, all are numbered
-anew, 0, 1, ..., in the order of what they were made from, and named "demo_<number>"; what global augmentations make is
-numbered and named on from what they were given.
+Episodes keep their numbers and names. Where a local augmentation makes several out of one, all are numbered anew, 0,
+1, ..., in the order of what they were made from, and named "demo_<number>". A batch augmentation numbers and names its
+own, and what a global one makes is numbered and named on from what it was given.
 """
 
 import os

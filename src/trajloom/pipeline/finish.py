@@ -33,7 +33,7 @@ def finish(crew: Crew, out: str, made: Sequence[Done], prior: Header, kept: Sequ
     header = _header(prior, [*kept, *made])
     numbers = _numbers(made, kept)
     lost = sum(one.attempts for one in made)
-    if numbers and lost:
+    if lost:
         note = f"{lost} rows of `attempts` were left out: episodes have new numbers, no longer those of their attempts"
         warnings.warn(note, TrajloomWarning, stacklevel=2)
         header = header.with_(warnings=(*header.warnings, note), attempts_end=None)
@@ -90,10 +90,12 @@ def _header(prior: Header, done: Sequence[Done]) -> Header:
                 if column.name not in {**steps, **once}:
                     found[column.name] = column
     if not any(one.episodes for one in done):
-        return done[0].header if done else prior
+        return done[0].header.with_(generation=prior.generation) if done else prior
     known = next(one.header for one in done if one.episodes)
-    prior = prior.with_(steps=tuple(steps.values()), episodes=tuple(once.values()), control_hz=known.control_hz)
-    return header_of(all_of(one.outputs or _outputs(one) for one in done), prior)
+    known = known.with_(
+        steps=tuple(steps.values()), episodes=tuple(once.values()), generation=prior.generation, layout=prior.layout
+    )
+    return header_of(all_of(one.outputs or _outputs(one) for one in done), known)
 
 
 def _outputs(done: Done) -> Outputs:

@@ -1,10 +1,10 @@
 """A lazy result: what a pipeline makes of its data, once it is asked for."""
 
+import atexit
 import os
 import shutil
 import tempfile
 import uuid
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,13 +14,23 @@ from trajloom import store
 from trajloom.augmentation import Augmentation, local_aug
 from trajloom.batch import Batch
 from trajloom.dataset import NATIVE, Dataset, format_of
-from trajloom.edit.view import paths_of
 from trajloom.errors import OutputExistsError, SettingsError
 from trajloom.folder import Folder, same_place
 from trajloom.formats import Part, Progress, Source
 from trajloom.pipeline.crew import Crew
 from trajloom.pipeline.execution import Execution
-from trajloom.pipeline.inputs import SMALL, Data, described, freeze, nbytes_of, opened, size_of
+from trajloom.pipeline.inputs import (
+    SMALL,
+    Data,
+    anywhere,
+    described,
+    freeze,
+    is_large_file,
+    nbytes_of,
+    opened,
+    paths_in,
+    size_of,
+)
 from trajloom.pipeline.plan import Plan, stages_of
 from trajloom.pipeline.steps import Step
 from trajloom.pipeline.trajectory import Context, Trajectory, unpack
@@ -43,7 +53,7 @@ class Place:
 class Result:
     """What a pipeline makes of its data. Nothing runs until it is collected, written or read as a dataset.
 
-    Each of these runs it again, with the same result; `dataset()` keeps what it made as long as this object is there.
+    Each of these runs it again, with the same result, unless `dataset()` was called, which keeps what it made.
     """
 
     def __init__(self, data: Data, steps: Sequence[Step], place: Place, seed: int):
@@ -101,14 +111,14 @@ class Result:
                 Dataset(source).write(path, overwrite=overwrite, to=name, progress=progress, **options)
 
     def dataset(self) -> Dataset:
-        """It as a dataset, made once and kept, in `scratch` or a temporary folder, as long as this object is there."""
+        """It as a dataset, made once and kept in `scratch` or a temporary folder until this process ends."""
         if self._kept is None:
             source = self._opened()
             if source is not None and not self.steps:
                 self._kept = Dataset(source)
             else:
                 folder = self._scratch(None)
-                weakref.finalize(self, _remove, folder)
+                atexit.register(_remove, folder)
                 self._kept = Dataset(self._execute(folder, None))
         return self._kept
 
@@ -128,10 +138,16 @@ class Result:
 
     def count(self) -> int:
         """How many episodes there are; what is not known without running is run."""
-        return len(self.dataset())
+        if not self.steps:
+            source = self._opened()
+            return len(self.data) if source is None else len(Dataset(source))  # pyright: ignore[reportArgumentType]
+        with self._run(None) as source:
+            return len(Dataset(source))
 
     def take(self, n: int) -> list[Trajectory]:
         """The first `n` episodes; of data that no step changes, only the parts that hold them are read."""
+        if self.steps or self._opened() is None:
+            return self.collect()[:n]
         found: list[Trajectory] = []
         dataset = self.dataset()
         for part in dataset.parts() if n > 0 else ():
@@ -160,9 +176,12 @@ class Result:
             _remove(folder)
 
     def _execute(self, folder: str, progress: Progress | None) -> Source:
-        self.plan.output()
-        source = self._opened()
-        with Crew(self.place.client, self.place.workers, folder, small=self._is_small(source)) as crew:
+        with Crew(self.place.client, self.place.workers, folder) as crew:
+            if is_large_file(self.data):
+                crew.start()
+            self.plan.output()
+            source = self._opened()
+            crew.small = self._is_small(source)
             execution = Execution(crew, folder, progress)
             source = source or freeze(self.data, crew, execution.folder())
             return execution.run(source, self.steps)
@@ -180,8 +199,7 @@ class Result:
         """A folder of its own for one run."""
         name = f"trajloom-{uuid.uuid4().hex}"
         if self.place.scratch is not None:
-            scratch = os.fspath(self.place.scratch).rstrip("/")
-            return f"{scratch if '://' in scratch else os.path.abspath(scratch)}/{name}"
+            return f"{anywhere(self.place.scratch).rstrip('/')}/{name}"
         if out is not None and Folder(out).local:
             where = os.path.dirname(os.path.abspath(Folder(out).root))
             return f"{where}/.{name}"
@@ -189,8 +207,7 @@ class Result:
 
     def _check_output(self, path: str, name: str, overwrite: bool) -> None:
         folder = Folder(path)
-        source = self._opened()
-        for origin in paths_of(source) if source is not None else ():
+        for origin in paths_in(self.data):
             if same_place(origin, path):
                 raise SettingsError(f"the output {path} is the input, or lies within it; choose another place")
         if name == NATIVE:

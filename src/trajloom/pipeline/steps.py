@@ -1,5 +1,6 @@
 """Augmentations one after the other on the episodes of a part, wherever that happens."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -63,6 +64,8 @@ class Episodes:
     file_rest: pa.Table
     """Rows of `rest` of the file itself."""
     models: Mapping[str, str]
+    relabelled: bool = False
+    """Whether a batch augmentation gave them numbers of its own."""
 
     @classmethod
     def of(cls, batch: Batch) -> "Episodes":
@@ -151,15 +154,33 @@ def _batch(episodes: Episodes, step: Step) -> Episodes:
     with seeded_globals(step.rng("batch", *keys[0])):
         made = step.augmentation.apply(_placed(batch), rng_of)  # pyright: ignore[reportAttributeAccessIssue]
     made, places = _unplaced(made, step)
-    times = {place: places.count(place) for place in set(places)} if len(set(places)) < len(places) else {}
-    met: dict[int, int] = {}
-    new: list[Key] = []
+    if not episodes.numbered:
+        return _counted(episodes, made, places)
+    # it knows the numbers that its episodes came with, so those that it gives them are good in the whole dataset
+    numbers = made.episode_index.tolist()
+    changed = [keys[place][0] for place in places] != numbers
+    return replace(
+        episodes,
+        keys=tuple((number,) for number in numbers),
+        names=tuple(made.episodes.column("name").to_pylist()),
+        relabelled=episodes.relabelled or changed,
+        header=made.header,
+        batch=made,
+        trajectories=None,
+    )
+
+
+def _counted(episodes: Episodes, made: Batch, places: Sequence[int]) -> Episodes:
+    """What became of episodes that had no numbers of their own."""
+    times, met = Counter(places), Counter[int]()
+    keys: list[Key] = []
     for place in places:
-        copy = met[place] = met.get(place, -1) + 1
-        new.append((*keys[place], copy) if times.get(place, 1) > 1 else keys[place])
+        several = times[place] > 1
+        keys.append((*episodes.keys[place], met[place]) if several else episodes.keys[place])
+        met[place] += 1
     names = tuple(episodes.names[place] for place in places)
-    done = replace(episodes, keys=tuple(new), names=names, header=made.header, batch=made, trajectories=None)
-    return done if done.numbered else replace(done, batch=renumbered(made, list(done.numbers)))
+    made = renumbered(made, range(len(keys)))
+    return replace(episodes, keys=tuple(keys), names=names, header=made.header, batch=made, trajectories=None)
 
 
 def _empty(header: Header, batch: Batch) -> Batch:

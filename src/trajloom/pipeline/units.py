@@ -32,7 +32,7 @@ class Done:
     episodes: int
     steps: int
     numbered: bool
-    """Whether its episodes have the numbers and names that they had."""
+    """Whether its episodes have numbers and names that are good in the whole dataset."""
     last: int
     """The highest `episode_index`; -1 where there is none."""
     models: frozenset[str]
@@ -96,9 +96,10 @@ def run_unit(unit: Unit) -> Done:
     episodes = run_steps(batch, unit.steps)
     del batch
     made, outputs = _columns(episodes, unit.steps)
-    kept = episodes.numbered
+    kept = episodes.numbered and not episodes.relabelled
     _write(unit.out, unit.number, made, attempts if kept else None)
-    return _done(unit.number, made, outputs, numbered=kept, attempts=0 if kept else attempts.num_rows)
+    lost = 0 if kept else attempts.num_rows
+    return _done(unit.number, made, outputs, numbered=episodes.numbered, attempts=lost)
 
 
 def _columns(episodes: Episodes, steps: tuple[Step, ...]) -> tuple[Batch, Outputs | None]:

@@ -17,7 +17,7 @@ def must_render() -> None:
     """Raise RunError, saying what to do, where this process cannot draw."""
     try:
         mujoco.Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), 8, 8).close()
-    except Exception as error:
+    except Exception as error:  # of whatever library it was that looked for a screen
         raise RunError(
             f"cannot draw: MuJoCo found no OpenGL ({type(error).__name__}: {error}); install OSMesa or EGL and "
             "set MUJOCO_GL=osmesa or MUJOCO_GL=egl before Python starts"
