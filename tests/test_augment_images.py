@@ -1,5 +1,7 @@
 """Images: what is cut, moved, coloured, blurred and covered; all frames and all images of a camera alike."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -110,11 +112,11 @@ def test_jitter_of_no_strength_changes_nothing():
 
 def test_each_jitter_changes_what_it_says_and_nothing_else():
     image = np.random.default_rng(0).integers(60, 150, (12, 16, 3)).astype(np.uint8)
-    off = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
+    off = ColorJitter(brightness=0, contrast=0, saturation=0, hue=0)
     old = image.astype(np.float64)
 
     def jittered(**on: float) -> np.ndarray:
-        new = applied(ColorJitter(**{**off, **on}), filmed(image, (1,))).array(IMAGE)[0].astype(np.float64)
+        new = applied(replace(off, **on), filmed(image, (1,))).array(IMAGE)[0].astype(np.float64)
         assert np.abs(new - old).max() > 3
         return new
 

@@ -1,5 +1,7 @@
 """Space: scenes that are moved and mirrored, and everything in them together."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -78,7 +80,7 @@ def test_absolute_actions_are_moved_as_the_poses_that_they_are():
 
 
 def test_actions_in_the_base_s_frame_stay_since_the_base_moves_along():
-    header = GENTLE.with_(env_args={**GENTLE.env_args, "env_version": "1.5.1"})
+    header = GENTLE.with_(env_args={**(GENTLE.env_args or {}), "env_version": "1.5.1"})
     batch = batch_of((5,), header)
     np.testing.assert_array_equal(applied(fixed(yaw=1.0), batch).array("actions"), batch.array("actions"))
 
@@ -242,7 +244,8 @@ def test_mirrored_joint_angles_reach_the_mirrored_pose(name):
     from trajloom.augment.mirror import ROBOTS
 
     robot = create_robot(name, idn=0)
-    robot.add_gripper(gripper_factory("PandaGripper", idn="0_right"), robot.eef_name["right"])
+    gripper: Any = gripper_factory
+    robot.add_gripper(gripper("PandaGripper", idn="0_right"), robot.eef_name["right"])
     model = mujoco.MjModel.from_xml_string(robot.get_xml())
     data = mujoco.MjData(model)
     joints = [model.joint(joint).qposadr[0] for joint in robot.joints]

@@ -47,7 +47,7 @@ def drawn(batch: Batch, rng_of: RngOf, columns: Sequence[Column], count: int, ea
     return {column.name: found[camera_of(column)] for column in columns}
 
 
-def within(low: float, high: float, unit: Array) -> Array:
+def within(low: float | Array, high: float | Array, unit: Array) -> Array:
     """Numbers even in [low, high) of numbers even in [0, 1)."""
     return low + unit * (high - low)
 
