@@ -10,10 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trajloom.annotation import annotate
+    from trajloom.augment.datagen_info import AddDatagenInfoAugmentation
+    from trajloom.augment.mimicgen import MimicGenAugmentation
     from trajloom.augmentation import Augmentation, batch_aug, global_aug, local_aug
     from trajloom.batch import Batch
     from trajloom.dataset import Dataset, merge, read
+    from trajloom.formats.hdf5.plain import load_hdf5_group, read_hdf5_metadata
     from trajloom.mimicgen import DataGenerator
+    from trajloom.pipeline import (
+        Pipeline,
+        Trajectory,
+        hdf5_to_dataset,
+        hdf5_to_rdd,
+        write_trajectories_to_hdf5,
+    )
     from trajloom.run import expert, generate
     from trajloom.store import compact
     from trajloom.task import DatagenInfo, Subtask, TaskSpec
@@ -37,16 +47,29 @@ _HOMES = {
     "Subtask": "trajloom.task",
     "TaskSpec": "trajloom.task",
     "DataGenerator": "trajloom.mimicgen",
+    "AddDatagenInfoAugmentation": "trajloom.augment.datagen_info",
+    "MimicGenAugmentation": "trajloom.augment.mimicgen",
+    "Pipeline": "trajloom.pipeline",
+    "Trajectory": "trajloom.pipeline",
+    "hdf5_to_dataset": "trajloom.pipeline",
+    "hdf5_to_rdd": "trajloom.pipeline",
+    "write_trajectories_to_hdf5": "trajloom.pipeline",
+    "load_hdf5_group": "trajloom.formats.hdf5.plain",
+    "read_hdf5_metadata": "trajloom.formats.hdf5.plain",
 }
 
 __all__ = [
+    "AddDatagenInfoAugmentation",
     "Augmentation",
     "Batch",
     "DataGenerator",
     "DatagenInfo",
     "Dataset",
+    "MimicGenAugmentation",
+    "Pipeline",
     "Subtask",
     "TaskSpec",
+    "Trajectory",
     "__version__",
     "annotate",
     "batch_aug",
@@ -54,9 +77,14 @@ __all__ = [
     "expert",
     "generate",
     "global_aug",
+    "hdf5_to_dataset",
+    "hdf5_to_rdd",
+    "load_hdf5_group",
     "local_aug",
     "merge",
     "read",
+    "read_hdf5_metadata",
+    "write_trajectories_to_hdf5",
 ]
 
 

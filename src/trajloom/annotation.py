@@ -1,9 +1,9 @@
 """Give demonstrations their `datagen_info`, so that they can be sources: `trajloom annotate`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,9 @@ from trajloom.errors import SourceError
 from trajloom.formats import Part, Progress, Source
 from trajloom.schema import Column, Header
 from trajloom.tables import Array, columns_of, to_arrow
+
+if TYPE_CHECKING:
+    from trajloom.sim.annotate import Annotation
 
 NEEDED = ("states", "actions")
 
@@ -55,6 +58,41 @@ def annotate(
     return [f"{_few(names)}: {note}" for note, names in annotated.notes.items()]
 
 
+def replayed(states: Array, actions: Array, xml: str, task: str, env_args: Mapping[str, Any] | None) -> "Annotation":
+    """The `datagen_info` of one demonstration, by replaying its stored states on its own model.
+
+    Args:
+        states: (T, 1 + nq + nv).
+        actions: (T, A + G).
+        xml: Its model, "" where it has none; the task's own environment stands in for one that does not load.
+        task: Name of the task.
+        env_args: robomimic's description of the environment that it was recorded in.
+
+    Raises:
+        SourceError: No model fits the states, or the task's objects are not in it.
+    """
+    from trajloom.sim import tasks
+    from trajloom.sim.annotate import annotate_episode
+
+    kwargs = (env_args or {}).get("env_kwargs", env_args or {})
+
+    def stand_in() -> str:
+        from trajloom.sim.scene import make_scene
+
+        robots = kwargs.get("robots", "Panda")
+        return make_scene(task=task, robot=robots if isinstance(robots, str) else robots[0]).model_xml()
+
+    return annotate_episode(
+        states,
+        actions,
+        xml,
+        tasks.get(task),
+        version=env_args.get("env_version") if env_args else None,
+        controller=kwargs.get("controller_configs"),
+        stand_in=stand_in,
+    )
+
+
 def _few(names: Sequence[str]) -> str:
     """Some names in a few words."""
     return ", ".join(names) if len(names) < 4 else f"{names[0]} to {names[-1]} ({len(names)} episodes)"
@@ -64,10 +102,10 @@ class Annotated(Source):
     """A dataset with `datagen_info` columns added as it is read."""
 
     def __init__(self, source: Source, task: str):
-        from trajloom.sim import annotate as replay
         from trajloom.sim import tasks
 
-        self._source, self._replay, self._task, self._task_name = source, replay, tasks.get(task), task
+        tasks.get(task)
+        self._source, self._task = source, task
         self._models = source.models()
         self.notes: dict[str, list[str]] = {}
         self._header = self._with_datagen_info(source.header)
@@ -109,35 +147,14 @@ class Annotated(Source):
         }
 
     def _datagen_info(self, row: Mapping[str, Any], columns: Mapping[str, Array]) -> dict[str, Array]:
-        header = self._source.header
-        kwargs = (header.env_args or {}).get("env_kwargs", header.env_args or {})
+        xml = self._models.get(row["model"] or "", "")
         try:
-            annotation = self._replay.annotate_episode(
-                columns["states"],
-                columns["actions"],
-                self._models.get(row["model"] or "", ""),
-                self._task,
-                version=header.env_args.get("env_version") if header.env_args else None,
-                controller=kwargs.get("controller_configs"),
-                stand_in=self._stand_in(kwargs),
-            )
+            annotation = replayed(columns["states"], columns["actions"], xml, self._task, self._source.header.env_args)
         except SourceError as error:
             raise SourceError(f"{row['name']}: {error}") from error
         for note in annotation.notes:
             self.notes.setdefault(note, []).append(row["name"])
         return annotation.info.to_columns()
-
-    def _stand_in(self, env_kwargs: Mapping[str, Any]) -> Callable[[], str]:
-        """The XML of the task's own environment, for episodes whose model does not load."""
-
-        def xml() -> str:
-            from trajloom.sim.scene import make_scene
-
-            robots = env_kwargs.get("robots", "Panda")
-            robot = robots if isinstance(robots, str) else robots[0]
-            return make_scene(task=self._task_name, robot=robot).model_xml()
-
-        return xml
 
 
 class AnnotatedPart(Part):

@@ -12,6 +12,7 @@
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
@@ -22,7 +23,7 @@ from trajloom.schema import Header
 if TYPE_CHECKING:
     from trajloom.dataset import Dataset
 
-Kind = Literal["local", "batch", "global"]
+Kind = Literal["local", "batch", "global", "dataset"]
 RngOf = Callable[[int], np.random.Generator]
 """Position of an episode in a batch -> its own stream, whatever batch it is in."""
 
@@ -41,9 +42,7 @@ class Augmentation:
 
     def __init__(self, times: int = 1, keep_original: bool = True, num_workers: int | None = None):
         """See the attributes of the same names; SettingsError where a number is below 1."""
-        for name, value in (("times", times), ("num_workers", num_workers)):
-            if value is not None and value < 1:
-                raise SettingsError(f"{name} must be >= 1, got {value}")
+        check_counts(times, num_workers)
         self.times, self.keep_original, self.num_workers = times, keep_original, num_workers
 
     def header(self, header: Header) -> Header:
@@ -63,6 +62,13 @@ class Augmentation:
         return self
 
 
+def check_counts(times: int, num_workers: int | None, whose: str = "") -> None:
+    """Raise SettingsError unless both are at least 1, or None."""
+    for name, value in (("times", times), ("num_workers", num_workers)):
+        if value is not None and value < 1:
+            raise SettingsError(f"{whose}{name} must be >= 1, got {value}")
+
+
 def local_aug(apply: F) -> F:
     """`apply(self, traj)`: one episode, a nested dict of arrays as in HDF5 -> another, a list of them, or None."""
     return _marked(apply, "local")
@@ -79,6 +85,25 @@ def batch_aug(apply: F) -> F:
 def global_aug(apply: F) -> F:
     """`apply(self, trajs)`: all episodes, nested dicts -> a list of new ones, or one."""
     return _marked(apply, "global")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Where a `dataset_aug` works."""
+
+    out: str
+    """Folder or URL for the dataset that it makes; nothing is there."""
+    scratch: str
+    """A folder or URL that client and workers share."""
+    client: Any
+    """The Dask client."""
+    seed: int
+    """What its chance is drawn from."""
+
+
+def dataset_aug(apply: F) -> F:
+    """`apply(self, dataset, site)`: a frozen `Dataset` -> nothing; a run of its own fills `site.out`."""
+    return _marked(apply, "dataset")
 
 
 def _marked(apply: F, kind: Kind) -> F:

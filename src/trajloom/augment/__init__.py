@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from trajloom.augment.color_jitter import ColorJitter
     from trajloom.augment.crop import Crop
     from trajloom.augment.cutout import Cutout
+    from trajloom.augment.datagen_info import AddDatagenInfoAugmentation
     from trajloom.augment.filter import Filter
     from trajloom.augment.goal import Goal
     from trajloom.augment.image_noise import ImageNoise
+    from trajloom.augment.mimicgen import MimicGenAugmentation
     from trajloom.augment.mirror import Mirror
     from trajloom.augment.observation_noise import ObservationNoise
     from trajloom.augment.outliers import Outliers
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ActionConversion",
     "ActionNoise",
+    "AddDatagenInfoAugmentation",
     "Background",
     "Balance",
     "Blur",
@@ -56,6 +59,7 @@ __all__ = [
     "Filter",
     "Goal",
     "ImageNoise",
+    "MimicGenAugmentation",
     "Mirror",
     "ObservationNoise",
     "Outliers",

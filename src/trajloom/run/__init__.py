@@ -18,6 +18,8 @@ from trajloom.run.execute import Summary, Workplace, execute
 from trajloom.task import TaskSpec
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from trajloom.sim.loop import Kind
 
 
@@ -35,7 +37,8 @@ def generate(
     seed: int = 0,
     workers: int | None = None,
     envs_per_worker: int | None = None,
-    scheduler: str | None = None,
+    scheduler: "Client | str | None" = None,
+    at_once: int | None = None,
     scratch: str | None = None,
     keep_failed: bool = False,
     spec: TaskSpec | Mapping[str, Any] | str | Path | None = None,
@@ -70,7 +73,8 @@ def generate(
         seed: Decides every draw.
         workers: Processes of the local cluster; by default as many as give every core one environment.
         envs_per_worker: Environments in each process, on threads; by default one. Saves memory and start-up.
-        scheduler: Address of a Dask scheduler to use instead.
+        scheduler: A Dask cluster to use instead: the address of its scheduler, or a client of it.
+        at_once: Units made at the same time, at most; by default one for every thread, and a few that wait.
         scratch: Folder or URL shared by client and workers; by default beside `out`.
         keep_failed: Also keep the steps of failed attempts.
         spec: The subtasks: a TaskSpec, its JSON or MimicGen's, or a file of either; by default the task's own. Of a
@@ -125,6 +129,7 @@ def generate(
         workers=workers,
         envs_per_worker=envs_per_worker,
         scheduler=scheduler,
+        at_once=at_once,
         scratch=scratch,
         hang_after=hang_after,
         preload=preload,
@@ -144,7 +149,7 @@ def expert(
     seed: int = 0,
     workers: int | None = None,
     envs_per_worker: int | None = None,
-    scheduler: str | None = None,
+    scheduler: "Client | str | None" = None,
     scratch: str | None = None,
     keep_failed: bool = False,
     max_attempts: int | None = None,

@@ -2,16 +2,20 @@
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 import fsspec
 from dask import config
-from distributed import Client, LocalCluster
+from distributed import Client, Future, LocalCluster, wait
 
 from trajloom.errors import RunError
 from trajloom.generation.worker import PROBE, check_worker
 from trajloom.run.own_chance import OwnChance
+
+PATIENCE = 120.0
+"""Seconds to wait for a worker where there is none."""
 
 LOCAL = {
     # a worker that dies costs its unit a retry, attempt by attempt, which `drive` does
@@ -43,14 +47,18 @@ def cores() -> int:
 
 
 @contextmanager
-def connect(workers: int | None, envs_per_worker: int, scheduler: str | None) -> Iterator[Client]:
+def connect(workers: int | None, envs_per_worker: int, scheduler: Client | str | None) -> Iterator[Client]:
     """A client of the user's cluster, or of a local one that lives as long as the run.
 
     Args:
         workers: Processes of the local cluster; None is as many as give every core one thread.
         envs_per_worker: Threads of each, with an environment of their own.
-        scheduler: Address of the user's cluster, whose workers are used as they are.
+        scheduler: The user's cluster, by its address or a client of it, which stays open; its workers are used as
+            they are.
     """
+    if isinstance(scheduler, Client):
+        yield scheduler
+        return
     if scheduler is not None:
         with Client(scheduler, set_as_default=False) as client:
             yield client
@@ -88,3 +96,22 @@ def check_workers(client: Client, scratch: str) -> dict[str, str]:
     if len(kinds) > 1:
         raise RunError(f"workers have different versions, so their results would differ: {found}")
     return dict(kinds.pop())
+
+
+def first_done(client: Client, futures: Iterable[Future]) -> set[Future]:
+    """Wait for the first of some futures; RunError where there is no worker left to finish any."""
+    alone_since: float | None = None
+    while True:
+        with suppress(TimeoutError), client.as_current():
+            return wait(list(futures), timeout=PATIENCE / 10, return_when="FIRST_COMPLETED").done
+        if threads_of(client):
+            alone_since = None
+        elif alone_since is None:
+            alone_since = time.monotonic()
+        elif time.monotonic() - alone_since > PATIENCE:
+            raise RunError(f"no worker is left, and none came back in {PATIENCE:.0f} s; what was committed is kept")
+
+
+def threads_of(client: Client) -> int:
+    """Tasks that its workers run at the same time."""
+    return sum(client.nthreads().values())  # pyright: ignore

@@ -1,26 +1,22 @@
 """Drive a run to its goal: submit units, follow their outcomes, survive workers that die, stop on a prefix."""
 
-import time
 import warnings
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 import fsspec
-from distributed import Client, Future, wait
+from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
-from trajloom.errors import RunError, TrajloomWarning
+from trajloom.errors import TrajloomWarning
 from trajloom.generation.goal import Goal
 from trajloom.generation.unit import lost
 from trajloom.generation.worker import Job, Report, hung_marker, run_attempt, run_unit
 from trajloom.rollout import Rollout
+from trajloom.run.cluster import first_done, threads_of
 from trajloom.store import Commit
-
-PATIENCE = 120.0
-"""Seconds to wait for a worker where there is none."""
 
 
 @dataclass
@@ -84,8 +80,12 @@ OnProgress = Callable[[Progress], None]
 class Driver:
     """One run on one cluster."""
 
-    def __init__(self, client: Client, job: Job, goal: Goal, ledger: Ledger, on_progress: OnProgress | None = None):
+    def __init__(
+        self, client: Client, job: Job, goal: Goal, ledger: Ledger, on_progress: OnProgress | None = None,
+        at_once: int | None = None,
+    ):  # fmt: skip
         self.client, self.job, self.goal, self.ledger, self.on_progress = client, job, goal, ledger, on_progress
+        self.at_once = at_once
         self.pending: dict[Future, int] = {}
         self.suspects: list[int] = []
         """Units whose worker was lost: one of their attempts did it, or one that ran beside them."""
@@ -119,9 +119,9 @@ class Driver:
 
     def _submit(self) -> None:
         """Keep every thread of every worker busy with a unit that is likely to be needed."""
-        threads = max(1, sum(self._threads().values()))
+        threads = max(1, threads_of(self.client))
         # some wait at the scheduler: a thread that is done gets the next one without asking this client
-        while len(self.pending) < threads + max(1, threads // 4):
+        while len(self.pending) < min(threads + max(1, threads // 4), self.at_once or threads * 2):
             number = self._next()
             if self.pending and not self._worth_starting(number):
                 return
@@ -148,7 +148,7 @@ class Driver:
 
     def _collect(self) -> None:
         """Wait for a unit and enter it into the ledger, or among the suspects where its worker was lost."""
-        for future in self._first_done(self.pending):
+        for future in first_done(self.client, self.pending):
             number = self.pending.pop(future)
             error = future.exception() if future.status == "error" else None
             if isinstance(error, KilledWorker):
@@ -189,22 +189,5 @@ class Driver:
         return lost("crashed")
 
     def _result(self, future: Future) -> Any:
-        self._first_done([future])
+        first_done(self.client, [future])
         return future.result()
-
-    def _first_done(self, futures: Iterable[Future]) -> set[Future]:
-        """Wait for the first of some futures; RunError where there is no worker left to finish any."""
-        alone_since: float | None = None
-        while True:
-            with suppress(TimeoutError), self.client.as_current():
-                return wait(list(futures), timeout=PATIENCE / 10, return_when="FIRST_COMPLETED").done
-            if self._threads():
-                alone_since = None
-            elif alone_since is None:
-                alone_since = time.monotonic()
-            elif time.monotonic() - alone_since > PATIENCE:
-                raise RunError(f"no worker is left, and none came back in {PATIENCE:.0f} s; what was committed is kept")
-
-    def _threads(self) -> dict[str, int]:
-        """Address of a worker -> its threads."""
-        return self.client.nthreads()  # pyright: ignore

@@ -28,8 +28,10 @@ class Workplace:
     """Processes of the local cluster; None is as many as give every core one environment."""
     envs_per_worker: int | None = None
     """Environments in each process of the local cluster, a thread each; None is one."""
-    scheduler: str | None = None
-    """Address of a Dask scheduler to use instead."""
+    scheduler: Client | str | None = None
+    """A Dask cluster to use instead: the address of its scheduler, or a client of it."""
+    at_once: int | None = None
+    """Units made at the same time, at most; None is one for every thread, and a few that wait."""
     scratch: str | None = None
     """Folder or URL shared by client and workers; None is a folder beside the output, as long as the run lasts."""
     hang_after: float = 600.0
@@ -92,7 +94,7 @@ def execute(
             freeze_sources(demos, job.sources_file)
         job = replace(job, header=store.read_header(out))
         before = sum(map(len, ledger.outcomes.values()))
-        driver = Driver(client, job, goal, ledger, on_progress)
+        driver = Driver(client, job, goal, ledger, on_progress, workplace.at_once)
         end: int | None = None
         try:
             end = driver.run()

@@ -13,7 +13,16 @@ from trajloom.store.copy import write
 from trajloom.store.faults import findings
 from trajloom.store.reader import StoredDataset, StoredPart, is_store, open_store, read_header
 from trajloom.store.verify import verify
-from trajloom.store.writer import PartWriter, Writer, clean_orphans, create, resume, update_header
+from trajloom.store.writer import (
+    PartWriter,
+    Writer,
+    check_room,
+    clean_orphans,
+    create,
+    keep_models,
+    resume,
+    update_header,
+)
 
 __all__ = [
     "Commit",
@@ -21,11 +30,13 @@ __all__ = [
     "StoredDataset",
     "StoredPart",
     "Writer",
+    "check_room",
     "clean_orphans",
     "compact",
     "create",
     "findings",
     "is_store",
+    "keep_models",
     "open_store",
     "read_header",
     "resume",

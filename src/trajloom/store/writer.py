@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace as changed
 from itertools import pairwise
@@ -292,6 +292,23 @@ def resume(path: str) -> Writer:
             raise SettingsError(f"{path} was {change}, which made it final; generate into another folder")
     clean_orphans(path)
     return Writer(path, header)
+
+
+def keep_models(path: str, models: Mapping[str, str], wanted: Collection[str] | None = None) -> None:
+    """Write model XMLs into a dataset, and delete those that are not wanted any more.
+
+    Args:
+        path: The dataset.
+        models: SHA-256 -> XML; those that are there already are not written again.
+        wanted: SHA-256 of the models to keep; None keeps all.
+    """
+    folder = Folder(os.fspath(path))
+    there = {name.removesuffix(".xml") for name in folder.names(MODELS)}
+    for sha in models:
+        if sha not in there and (wanted is None or sha in wanted):
+            folder.put(models[sha].encode(), MODELS, f"{sha}.xml")
+    for sha in there - set(there if wanted is None else wanted):
+        folder.remove(MODELS, f"{sha}.xml")
 
 
 def clean_orphans(path: str) -> list[str]:

@@ -187,11 +187,11 @@ def _is_per_step_by_name(path: str) -> bool:
 def _column(path: str, kind: str, shape: tuple[int, ...], table: Table, dialect: Dialect) -> Column:
     name = stored_name(path, "episodes" if table == "episodes" else "steps")
     step = dialect.when.get(path.split("/")[0]) if table == "steps" else None
-    turn = _rotation(path, kind, shape) if table == "steps" else None
+    turn = rotation_of(path, kind, shape) if table == "steps" else None
     return Column(name=name, dtype=kind, shape=shape, when=step, rotation=turn)
 
 
-def _rotation(path: str, kind: str, shape: tuple[int, ...]) -> Literal["matrix", "xyzw"] | None:
+def rotation_of(path: str, kind: str, shape: tuple[int, ...]) -> Literal["matrix", "xyzw"] | None:
     """How a column of MimicGen or robosuite writes rotations: poses as matrices, observed quaternions x, y, z, w."""
     group, _, name = path.partition("/")
     if not kind.startswith("float"):
