@@ -1,7 +1,7 @@
 """Carrying out a plan: stage after stage, from parts to parts, in a folder that client and workers share."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from trajloom import store
@@ -9,7 +9,7 @@ from trajloom.augmentation import Site
 from trajloom.dataset import Dataset
 from trajloom.edit.merge import merge
 from trajloom.edit.view import edited, paths_of
-from trajloom.formats import Progress, Source
+from trajloom.formats import Part, Progress, Source
 from trajloom.pipeline.crew import Crew, is_small
 from trajloom.pipeline.finish import finish, parts_of
 from trajloom.pipeline.plan import Stage, stages_of
@@ -120,7 +120,28 @@ class Execution:
         site = Site(out=self.folder(), scratch=f"{self.scratch}/run", client=self.crew.client(), seed=seed)
         step.augmentation.apply(Dataset(frozen), site)  # pyright: ignore[reportAttributeAccessIssue]
         made = store.open_store(site.out)
-        return merge([frozen, made]) if step.augmentation.keep_original else made
+        return merge([_Unnamed(frozen), _Unnamed(made)]) if step.augmentation.keep_original else made
+
+
+@dataclass(frozen=True)
+class _Unnamed:
+    """A dataset of this run, whose place is of no interest: it would stand in notes on the result."""
+
+    source: StoredDataset
+
+    @property
+    def header(self) -> Header:
+        return self.source.header
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.source.path,)
+
+    def parts(self) -> Sequence[Part]:
+        return self.source.parts()
+
+    def models(self) -> Mapping[str, str]:
+        return self.source.models()
 
 
 def _in_order(done: Sequence[Done]) -> list[Done]:

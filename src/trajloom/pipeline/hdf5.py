@@ -9,7 +9,7 @@ from trajloom.dataset import Dataset
 from trajloom.errors import SchemaError, SettingsError
 from trajloom.formats.hdf5.dialect import ROBOMIMIC
 from trajloom.formats.hdf5.source import read_source
-from trajloom.pipeline.inputs import PART_BYTES
+from trajloom.pipeline.inputs import PART_BYTES, anywhere
 from trajloom.pipeline.result import Place, Result
 from trajloom.pipeline.trajectory import Trajectory
 from trajloom.pipeline.values import is_list_of_records
@@ -33,7 +33,7 @@ def hdf5_to_dataset(first: Any, second: Any = None, group: str = "data") -> Resu
         raise SettingsError(f"hdf5_to_dataset wants a Dask client and a path, in either order; got {given}")
     client = second if paths[0] is first else first
     dialect = replace(ROBOMIMIC, folder=group.strip("/"))
-    source = read_source(os.fspath(paths[0]), "raise", PART_BYTES, dialect)
+    source = read_source(anywhere(paths[0]), "raise", PART_BYTES, dialect)
     return Result(Dataset(source), (), Place(client), 0)
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from trajloom import formats, store
 from trajloom.dataset import Dataset, read
+from trajloom.edit.view import paths_of
 from trajloom.errors import SettingsError
 from trajloom.formats import Source, hdf5
 from trajloom.pipeline.crew import Crew
@@ -29,6 +30,12 @@ SMALL = 32 << 20
 """Uncompressed size of data that one process works on in about the time that a cluster takes to start."""
 
 
+def anywhere(path: str | os.PathLike[str]) -> str:
+    """A path that means the same in every process; a URL is one already."""
+    path = os.fspath(path)
+    return path if "://" in path else os.path.abspath(path)
+
+
 def checked(data: Any) -> Data:
     """What a pipeline was given; SettingsError where it can be none of what it takes."""
     if isinstance(data, str | os.PathLike | Dataset):
@@ -43,13 +50,26 @@ def checked(data: Any) -> Data:
     )
 
 
+def paths_in(data: Data) -> tuple[str, ...]:
+    """Where data lies, as far as it says."""
+    if isinstance(data, Dataset):
+        return paths_of(data.source)
+    return (anywhere(data),) if isinstance(data, str | os.PathLike) else ()
+
+
+def is_large_file(data: Data) -> bool:
+    """Whether it is certain before a look into it that workers will be wanted: one file of more than SMALL."""
+    paths = paths_in(data)
+    return len(paths) == 1 and os.path.isfile(paths[0]) and os.path.getsize(paths[0]) > 2 * SMALL
+
+
 def opened(data: Data) -> Source | None:
     """Data as a dataset; None where it is a list of episodes."""
     if isinstance(data, Dataset):
         return data.source
     if not isinstance(data, str | os.PathLike):
         return None
-    path = os.fspath(data)
+    path = anywhere(data)
     if not store.is_store(path) and os.path.exists(path) and formats.find(path).NAME == hdf5.NAME:
         return hdf5.read(path, part_bytes=PART_BYTES)
     return read(path).source

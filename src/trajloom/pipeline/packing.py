@@ -134,7 +134,8 @@ def _about(attrs: Mapping[str, Any], origin: Origin | None, paths: Mapping[str, 
             own[key] = spelled(value, f"{name}: attribute {key}")
     for fact, kind in zip(FACTS, (bool, int, str), strict=True):
         value = attrs.get(fact)
-        row[fact] = kind(value) if isinstance(value, kind | np.generic) else None if fact not in attrs else row[fact]
+        value = value.item() if isinstance(value, np.generic) else value
+        row[fact] = value if isinstance(value, kind) else None if fact not in attrs else row[fact]
         if fact in own and (origin is None or fact not in typed.get("", {})):
             del own[fact]  # it is a column, from which the writers make the attribute
     groups = {path.rsplit("/", n)[0] for path in paths for n in range(1, path.count("/") + 1)} | set(paths)

@@ -14,13 +14,23 @@ from trajloom import store
 from trajloom.augmentation import Augmentation, local_aug
 from trajloom.batch import Batch
 from trajloom.dataset import NATIVE, Dataset, format_of
-from trajloom.edit.view import paths_of
 from trajloom.errors import OutputExistsError, SettingsError
 from trajloom.folder import Folder, same_place
 from trajloom.formats import Part, Progress, Source
 from trajloom.pipeline.crew import Crew
 from trajloom.pipeline.execution import Execution
-from trajloom.pipeline.inputs import SMALL, Data, described, freeze, nbytes_of, opened, size_of
+from trajloom.pipeline.inputs import (
+    SMALL,
+    Data,
+    anywhere,
+    described,
+    freeze,
+    is_large_file,
+    nbytes_of,
+    opened,
+    paths_in,
+    size_of,
+)
 from trajloom.pipeline.plan import Plan, stages_of
 from trajloom.pipeline.steps import Step
 from trajloom.pipeline.trajectory import Context, Trajectory, unpack
@@ -166,9 +176,12 @@ class Result:
             _remove(folder)
 
     def _execute(self, folder: str, progress: Progress | None) -> Source:
-        self.plan.output()
-        source = self._opened()
-        with Crew(self.place.client, self.place.workers, folder, small=self._is_small(source)) as crew:
+        with Crew(self.place.client, self.place.workers, folder) as crew:
+            if is_large_file(self.data):
+                crew.start()
+            self.plan.output()
+            source = self._opened()
+            crew.small = self._is_small(source)
             execution = Execution(crew, folder, progress)
             source = source or freeze(self.data, crew, execution.folder())
             return execution.run(source, self.steps)
@@ -186,8 +199,7 @@ class Result:
         """A folder of its own for one run."""
         name = f"trajloom-{uuid.uuid4().hex}"
         if self.place.scratch is not None:
-            scratch = os.fspath(self.place.scratch).rstrip("/")
-            return f"{scratch if '://' in scratch else os.path.abspath(scratch)}/{name}"
+            return f"{anywhere(self.place.scratch).rstrip('/')}/{name}"
         if out is not None and Folder(out).local:
             where = os.path.dirname(os.path.abspath(Folder(out).root))
             return f"{where}/.{name}"
@@ -195,8 +207,7 @@ class Result:
 
     def _check_output(self, path: str, name: str, overwrite: bool) -> None:
         folder = Folder(path)
-        source = self._opened()
-        for origin in paths_of(source) if source is not None else ():
+        for origin in paths_in(self.data):
             if same_place(origin, path):
                 raise SettingsError(f"the output {path} is the input, or lies within it; choose another place")
         if name == NATIVE:

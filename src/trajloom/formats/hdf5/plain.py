@@ -16,7 +16,7 @@ def load_hdf5_group(group: h5py.Group) -> dict[str, Any]:
         HostileFileError: The group links to another file.
     """
     found: dict[str, Any] = {}
-    for name in group:
+    for name in map(str, group):
         _must_be_inside(group, name)
         item = group.get(name)
         if isinstance(item, h5py.Group):
@@ -45,7 +45,7 @@ def read_hdf5_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _describe(group: h5py.Group, path: str, groups: dict[str, Any]) -> None:
-    for name in group:
+    for name in map(str, group):
         _must_be_inside(group, name)
         item = group.get(name)
         if isinstance(item, h5py.Group):
@@ -56,9 +56,9 @@ def _describe(group: h5py.Group, path: str, groups: dict[str, Any]) -> None:
 
 
 def _datasets(group: h5py.Group) -> list[tuple[str, h5py.Dataset]]:
-    for name in group:
+    for name in map(str, group):
         _must_be_inside(group, name)
-    return [(name, item) for name in group if isinstance(item := group.get(name), h5py.Dataset)]
+    return [(name, item) for name in map(str, group) if isinstance(item := group.get(name), h5py.Dataset)]
 
 
 def _must_be_inside(group: h5py.Group, name: str) -> None:
