@@ -57,7 +57,7 @@ class ColorJitter(Augmentation):
         hue = _images.within(-self.hue, self.hue, unit[:, 3:])
         new = frames.copy()
         for rows in _images.runs(np.hstack([factors, hue])):
-            _jitter(_images.as_channels(new[rows]), *factors[rows.start], float(hue[rows.start, 0]))
+            _jitter(_images.as_channels(new[rows]), factors[rows.start], float(hue[rows.start, 0]))
         return new
 
     def _columns(self, header: Header) -> list[Column]:
@@ -77,8 +77,9 @@ def colour_matrix(saturation: float, turn: float) -> Array:
     return np.linalg.inv(TO_YIQ) @ in_yiq @ TO_YIQ
 
 
-def _jitter(pixels: Array, brightness: float, contrast: float, saturation: float, turn: float) -> None:
+def _jitter(pixels: Array, factors: Array, turn: float) -> None:
     """Change pixels (N, H, W, C) in their own place, channel by channel: the same bits for any number of frames."""
+    brightness, contrast, saturation = factors
     coloured = pixels.shape[-1] >= 3
     weights = LUMA if coloured else np.ones(1)
     matrix = brightness * contrast * (colour_matrix(saturation, turn) if coloured else np.eye(1))
