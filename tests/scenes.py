@@ -57,7 +57,7 @@ def episode(index: int, length: int, header: Header = HEADER, **row: Any) -> Mem
         "obs/agentview_image": rng.integers(0, 256, (length, 8, 10, 3), dtype=np.uint8),
         "obs/agentview_mask": rng.integers(0, 2, (length, 8, 10), dtype=np.uint8),
         "datagen_info/eef_pose": pose,
-        "datagen_info/target_pose": pose @ make([0, 0, 0.01], np.eye(3)),
+        "datagen_info/target_pose": pose @ make(np.array([0, 0, 0.01]), np.eye(3)),
     }
     if index % 2 == 0:
         columns["obs/cube_pos"] = rng.normal(0, 0.1, (length, 3))

@@ -17,7 +17,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from trajloom.augment._parsing import made
+from trajloom.augment._parsing import Setting, made, settings_of
 from trajloom.augmentation import Augmentation
 from trajloom.errors import UnknownNameError
 
@@ -73,6 +73,7 @@ __all__ = [
     "get",
     "names",
     "parse",
+    "settings",
 ]
 
 
@@ -98,6 +99,11 @@ def get(name: str) -> type[Augmentation]:
     ]
     assert len(own) == 1, f"augment/{name}.py must hold one Augmentation, it holds {len(own)}"
     return own[0]
+
+
+def settings(name: str) -> dict[str, Setting]:
+    """The settings of the augmentation of this name, with their types and defaults."""
+    return settings_of(get(name))
 
 
 def parse(text: str) -> Augmentation:

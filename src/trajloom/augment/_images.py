@@ -18,8 +18,8 @@ from trajloom.edit.images import Kind, image_of
 from trajloom.schema import Column, Header
 from trajloom.tables import Array
 
-FRAMES = 64
-"""At most so many frames are floats at a time."""
+FRAMES = 8
+"""At most so many frames are floats at a time: of 84 x 84 pixels they stay in a core's cache."""
 
 _KINDS = ("image", "images", "rgb", "color", "depth", "segmentation", "seg", "mask", "labels", "instance", "class",
           "element")  # fmt: skip
@@ -47,7 +47,7 @@ def drawn(batch: Batch, rng_of: RngOf, columns: Sequence[Column], count: int, ea
     return {column.name: found[camera_of(column)] for column in columns}
 
 
-def within(low: float, high: float, unit: Array) -> Array:
+def within(low: float | Array, high: float | Array, unit: Array) -> Array:
     """Numbers even in [low, high) of numbers even in [0, 1)."""
     return low + unit * (high - low)
 
@@ -69,8 +69,9 @@ def runs(values: Array, at_most: int = FRAMES) -> Iterator[slice]:
 
 
 def to_pixels(values: Array) -> Array:
-    """uint8 of floats, rounded and clipped."""
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    """uint8 of floats, rounded and clipped, which happens in their own place."""
+    np.rint(values, out=values)
+    return np.clip(values, 0, 255, out=values).astype(np.uint8)
 
 
 def as_channels(frames: Array) -> Array:

@@ -61,12 +61,23 @@ def gaussian(sigma: float) -> Array:
 
 
 def convolved(values: Array, weights: Array, axis: int) -> Array:
-    """Values with each replaced by the weighted sum of its neighbours along an axis, whose ends are repeated."""
+    """Values with each replaced by the sum of its neighbours along an axis, whose ends are repeated.
+
+    Args:
+        values: Floats.
+        weights: (2 R + 1,). Of each neighbour; the same on both sides.
+        axis: Of the neighbours.
+    """
     reach = len(weights) // 2
     around = [(0, 0)] * values.ndim
     around[axis] = (reach, reach)
     padded = np.pad(values, around, mode="edge")
-    total = np.zeros_like(values)
-    for at, weight in enumerate(weights):
-        total += weight * padded[(slice(None),) * axis + (slice(at, at + values.shape[axis]),)]
+
+    def moved(by: int) -> Array:
+        return padded[(slice(None),) * axis + (slice(reach + by, reach + by + values.shape[axis]),)]
+
+    total, pair = moved(0) * weights[reach], np.empty_like(values)
+    for by in range(1, reach + 1):
+        np.add(moved(by), moved(-by), out=pair)
+        total += np.multiply(pair, weights[reach + by], out=pair)
     return total

@@ -57,16 +57,7 @@ class ColorJitter(Augmentation):
         hue = _images.within(-self.hue, self.hue, unit[:, 3:])
         new = frames.copy()
         for rows in _images.runs(np.hstack([factors, hue])):
-            brightness, contrast, saturation = factors[rows.start]
-            pixels = _images.as_channels(new[rows])
-            colours = pixels[..., :3] if pixels.shape[-1] >= 3 else pixels
-            turned = colour_matrix(saturation, float(hue[rows.start, 0])) if pixels.shape[-1] >= 3 else np.eye(1)
-            weights = LUMA if pixels.shape[-1] >= 3 else np.ones(1)
-            mean = (colours.mean(axis=(1, 2)) * weights).sum(axis=1)
-            matrix = (brightness * contrast * turned.T).astype(np.float32)
-            # the mean is gray, which neither saturation nor hue changes
-            offset = (brightness * (1 - contrast) * mean).astype(np.float32)[:, None, None, None]
-            colours[...] = _images.to_pixels(_multiplied(colours, matrix) + offset)
+            _jitter(_images.as_channels(new[rows]), factors[rows.start], float(hue[rows.start, 0]))
         return new
 
     def _columns(self, header: Header) -> list[Column]:
@@ -86,7 +77,20 @@ def colour_matrix(saturation: float, turn: float) -> Array:
     return np.linalg.inv(TO_YIQ) @ in_yiq @ TO_YIQ
 
 
-def _multiplied(colours: Array, matrix: Array) -> Array:
-    """(..., C). Pixels times a matrix (C, C), channel by channel: the same bits for any number of pixels."""
-    planes = [colours[..., i].astype(np.float32) for i in range(len(matrix))]
-    return np.stack([sum(p * matrix[i, j] for i, p in enumerate(planes)) for j in range(len(matrix))], axis=-1)
+def _jitter(pixels: Array, factors: Array, turn: float) -> None:
+    """Change pixels (N, H, W, C) in their own place, channel by channel: the same bits for any number of frames."""
+    brightness, contrast, saturation = factors
+    coloured = pixels.shape[-1] >= 3
+    weights = LUMA if coloured else np.ones(1)
+    matrix = brightness * contrast * (colour_matrix(saturation, turn) if coloured else np.eye(1))
+    planes = [pixels[..., at].astype(np.float32) for at in range(len(weights))]
+    mean = sum(w * plane.mean(axis=(1, 2), dtype=np.float64) for w, plane in zip(weights, planes, strict=True))
+    # the mean is gray, which neither saturation nor hue changes
+    offset = np.asarray(brightness * (1 - contrast) * mean, dtype=np.float32)[:, None, None]
+    part = np.empty_like(planes[0])
+    for at, row in enumerate(matrix.astype(np.float32)):
+        total = planes[0] * row[0]
+        for plane, factor in zip(planes[1:], row[1:], strict=True):
+            total += np.multiply(plane, factor, out=part)
+        total += offset
+        pixels[..., at] = _images.to_pixels(total)

@@ -25,7 +25,7 @@ class Filter(Augmentation):
     """Most steps."""
     where: str | pl.Expr | None = None
     """A condition over the table `episodes`, in SQL ("length > 50 and task = 'lift'") or as a Polars expression. It
-    may look at an episode's own row alone: nothing like `mean()` over all of them."""
+    sees one row at a time: a `mean()` in it is that of the row alone."""
 
     def __post_init__(self) -> None:
         _checks.at_least(0, min_length=self.min_length, max_length=self.max_length)
@@ -59,8 +59,6 @@ class Filter(Augmentation):
         unknown = sorted(set(condition.meta.root_names()) - set(there.columns))
         if unknown:
             raise UnknownNameError("column of episodes", ", ".join(unknown), there.columns)
-        if not condition.meta.is_row_separable():
-            raise SettingsError(
-                f"where={self.where} looks at more than an episode's own row; compute its numbers first"
-            )
-        return fulfilling(there, condition, str(self.where), header).to_numpy().copy()
+        # each row by itself, so that it does not matter which episodes share a batch
+        alone = condition.over("episode_index")
+        return fulfilling(there, alone, str(self.where), header).to_numpy().copy()

@@ -49,7 +49,9 @@ class ImageNoise(Augmentation):
 
     def _gaussian(self, frames: Array, rng: np.random.Generator) -> Array:
         noise = rng.standard_normal(frames.shape, dtype=np.float32)
-        return _images.to_pixels(frames + np.float32(self.sigma) * noise)
+        noise *= np.float32(self.sigma)
+        noise += frames
+        return _images.to_pixels(noise)
 
     def _salted(self, frames: Array, rng: np.random.Generator) -> Array:
         drawn = rng.random(frames.shape[:3], dtype=np.float32)

@@ -52,7 +52,7 @@ class Mirror(Augmentation):
     known for robosuite's Panda and IIWA, finger positions for the Panda's gripper. Environments of two robots, or with
     robots of other names, are refused where actions or joints would have to be known.
 
-    The model XML of episodes stays: it tells of the robot, which is the same.
+    The model XML of episodes stays: it tells of the robot, which is the same. Arrays in `rest` stay as they are.
     """
 
     probability: float = 1.0
@@ -85,12 +85,17 @@ class Mirror(Augmentation):
         new: dict[str, Array] = {}
         for column in header.steps:
             if column.name not in lost and (image_of(column) or not _is_same(self._layout(batch.header, column))):
-                values = batch.array(column.name).copy()
-                values[which] = self._mirrored(batch, column, which)
-                new[column.name] = values
+                new[column.name] = self._some_mirrored(batch, column, which)
         return batch.under(header).with_arrays(new)
 
-    def _mirrored(self, batch: Batch, column: Column, which: Array) -> Array:
+    def _some_mirrored(self, batch: Batch, column: Column, which: Array) -> Array:
+        if which.all():
+            return self._mirrored(batch, column, slice(None))
+        values = batch.array(column.name).copy()
+        values[which] = self._mirrored(batch, column, which)
+        return values
+
+    def _mirrored(self, batch: Batch, column: Column, which: Array | slice) -> Array:
         """A column of the steps that are mirrored."""
         values = batch.array(column.name)[which]
         if image_of(column):
@@ -110,7 +115,7 @@ class Mirror(Augmentation):
             rows[:, piece.start : piece.stop] = new
         return rows.reshape(values.shape).astype(values.dtype)
 
-    def _joints(self, batch: Batch, column: Column, old: Array, which: Array) -> Array:
+    def _joints(self, batch: Batch, column: Column, old: Array, which: Array | slice) -> Array:
         """Angles, or their cosines, sines, or changes, of mirrored joints."""
         robot = self._robot(batch.header)
         signs, offsets = np.array(robot.signs), np.array(robot.offsets_rad)

@@ -23,6 +23,7 @@ class ObservationNoise(Augmentation):
     """Add noise to columns of floats; rotations are turned by small random rotations, and stay rotations.
 
     Columns are independent of each other: `obs/x` and `next_obs/x` get different noise. Images have `image_noise`.
+    A vector that mixes kinds (`obs/object`, `states`) is numbers like others, the quaternions in it too.
     """
 
     columns: tuple[str, ...]

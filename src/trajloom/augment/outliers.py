@@ -54,18 +54,22 @@ class Outliers(Augmentation):
         return header
 
     def fit(self, dataset: "Dataset", rng: np.random.Generator) -> "Outliers":
-        usual: dict[str, tuple[Array, Array]] = {}
-        names = [column.name for column in self._columns(dataset.header)]
-        found = statistics(dataset, names) if names else None
-        for name in names if found is not None else ():
-            rows = found.filter(found["column"] == name)
-            mean, std = rows["mean"].to_numpy(), rows["std"].to_numpy()
-            usual[name] = mean - self.sigmas * std, mean + self.sigmas * std
+        columns = self._columns(dataset.header)
+        usual = self._usual_values(dataset, [column.name for column in columns]) if columns else {}
         if self.length_sigmas is not None:
             lengths = dataset.episodes().select(LENGTH).collect()[LENGTH].to_numpy()
             mean, std = (lengths.mean(), lengths.std()) if len(lengths) else (0.0, 0.0)
             usual[f"//{LENGTH}"] = np.array(mean - self.length_sigmas * std), np.array(mean + self.length_sigmas * std)
         return replace(self, usual=usual)
+
+    def _usual_values(self, dataset: "Dataset", names: list[str]) -> dict[str, tuple[Array, Array]]:
+        found = statistics(dataset, names)
+        usual: dict[str, tuple[Array, Array]] = {}
+        for name in names:
+            rows = found.filter(found["column"] == name)
+            mean, std = rows["mean"].to_numpy(), rows["std"].to_numpy()
+            usual[name] = mean - self.sigmas * std, mean + self.sigmas * std
+        return usual
 
     @batch_aug
     def apply(self, batch: Batch, rng_of: RngOf) -> Batch:

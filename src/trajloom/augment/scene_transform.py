@@ -29,7 +29,7 @@ class SceneTransform(Augmentation):
     What is seen from the world moves: poses, positions, directions, velocities, actions in the world's frame. What is
     seen from the robot's base or hand, joint angles, and images stay as they are. By default the scene turns about the
     vertical and goes along the floor, so that gravity stays where it is. The model XML of episodes, which says where
-    the robot stands, is taken away.
+    the robot stands, is taken away. Arrays in `rest` stay as they are.
 
     Which columns are which: `layouts`, else what a column says itself (`frame`, `rotation`), else robosuite's names.
     """

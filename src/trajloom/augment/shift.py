@@ -20,7 +20,7 @@ class Shift(Augmentation):
     """
 
     pixels: int = 4
-    """Farthest way in each direction."""
+    """Farthest way in each direction; at most the image less one."""
     columns: tuple[str, ...] = ("*",)
     """Names or patterns of image columns."""
     each_frame: bool = False
@@ -40,15 +40,23 @@ class Shift(Augmentation):
         return batch.with_arrays({c.name: self._shifted(batch.array(c.name), drawn[c.name]) for c in columns})
 
     def _shifted(self, frames: Array, unit: Array) -> Array:
-        way = _images.whole(-self.pixels, self.pixels, unit)
-        height, width = frames.shape[1:3]
+        most = np.minimum(self.pixels, np.array(frames.shape[1:3]) - 1)
+        way = _images.whole(-most, most, unit)
         new = np.empty_like(frames)
-        for rows in _images.runs(way):
-            down, right = way[rows.start]
-            from_row = np.clip(np.arange(height) - down, 0, height - 1)
-            from_column = np.clip(np.arange(width) - right, 0, width - 1)
-            new[rows] = frames[rows][:, from_row[:, None], from_column]
+        for rows in _images.runs(way, at_most=len(way)):
+            _shift(new[rows], frames[rows], *way[rows.start])
         return new
 
     def _columns(self, header: Header) -> list[Column]:
         return _images.images(header, self.columns, ("color", "depth", "labels"))
+
+
+def _shift(new: Array, frames: Array, down: int, right: int) -> None:
+    """Fill images (N, H, W, ...) with others, moved, whose border is repeated."""
+    height, width = frames.shape[1:3]
+    top, bottom, left, end = max(down, 0), min(height + down, height), max(right, 0), min(width + right, width)
+    new[:, top:bottom, left:end] = frames[:, top - down : bottom - down, left - right : end - right]
+    new[:, :top, left:end] = new[:, top : top + 1, left:end]
+    new[:, bottom:, left:end] = new[:, bottom - 1 : bottom, left:end]
+    new[:, :, :left] = new[:, :, left : left + 1]
+    new[:, :, end:] = new[:, :, end - 1 : end]

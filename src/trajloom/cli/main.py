@@ -6,6 +6,7 @@ import typer
 
 from trajloom.cli.actions import actions
 from trajloom.cli.annotate import annotate
+from trajloom.cli.augment import augment
 from trajloom.cli.cache import commands as cache_commands
 from trajloom.cli.compact import compact
 from trajloom.cli.convert import convert
@@ -35,7 +36,7 @@ typer_app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    annotate, generate, expert, convert, merge, split, slice, drop_columns, resample, resize,
+    annotate, generate, expert, augment, convert, merge, split, slice, drop_columns, resample, resize,
     actions, info, stats, sql, report, diff, doctor, compact,
 )  # fmt: skip
 for command in COMMANDS:
