@@ -81,7 +81,7 @@ def adapted(
     if isinstance(source, list | tuple):
         if source and all(isinstance(path, str | Path) for path in source):
             return _files(source, **shared)
-        return IteratorAdapter(functools.partial(iter, source), **shared)
+        return IteratorAdapter(functools.partial(_itself, source), **shared)
     if hasattr(source, "__len__") and hasattr(source, "__getitem__"):
         return PyTorchDatasetAdapter(source, **shared)
     if hasattr(source, "__iter__"):
@@ -90,6 +90,10 @@ def adapted(
         yields = inspect.isgeneratorfunction(source)
         return IteratorAdapter(source, **shared) if yields else CallableAdapter(source, **shared)
     raise SettingsError(f"data_source is a {type(source).__name__}, which is no source of items; there are: {_KINDS}")
+
+
+def _itself(items: Sequence[Any]) -> Sequence[Any]:
+    return items
 
 
 _KINDS = (
