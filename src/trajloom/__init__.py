@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from trajloom.augmentation import Augmentation, batch_aug, global_aug, local_aug
     from trajloom.batch import Batch
     from trajloom.dataset import Dataset, merge, read
+    from trajloom.ingest import DataIngestionInterface, create_vla_dataset_from_source
     from trajloom.mimicgen import DataGenerator
     from trajloom.run import expert, generate
     from trajloom.store import compact
@@ -37,12 +38,15 @@ _HOMES = {
     "Subtask": "trajloom.task",
     "TaskSpec": "trajloom.task",
     "DataGenerator": "trajloom.mimicgen",
+    "DataIngestionInterface": "trajloom.ingest",
+    "create_vla_dataset_from_source": "trajloom.ingest",
 }
 
 __all__ = [
     "Augmentation",
     "Batch",
     "DataGenerator",
+    "DataIngestionInterface",
     "DatagenInfo",
     "Dataset",
     "Subtask",
@@ -51,6 +55,7 @@ __all__ = [
     "annotate",
     "batch_aug",
     "compact",
+    "create_vla_dataset_from_source",
     "expert",
     "generate",
     "global_aug",

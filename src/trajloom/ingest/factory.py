@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from trajloom import dataset as datasets
 from trajloom.errors import SettingsError
@@ -87,8 +87,8 @@ def adapted(
     if hasattr(source, "__iter__"):
         return IteratorAdapter(functools.partial(iter, source), **shared)
     if callable(source):
-        yields = inspect.isgeneratorfunction(source)
-        return IteratorAdapter(source, **shared) if yields else CallableAdapter(source, **shared)
+        kind = IteratorAdapter if inspect.isgeneratorfunction(source) else CallableAdapter
+        return kind(cast("Callable[[], Iterable[Any]]", source), **shared)
     raise SettingsError(f"data_source is a {type(source).__name__}, which is no source of items; there are: {_KINDS}")
 
 
