@@ -248,6 +248,7 @@ def test_time_goes_on_unless_told_otherwise(tmp_path: Path):
     with pytest.warns(TrajloomWarning, match="2 timestamps were not after the one before"):
         dataset = ingest(items, tmp_path / "a", group_size=4)
     assert column(dataset, "timestamp") == pytest.approx([0.010, 0.011, 0.012, 0.030])
+    assert dataset.load(desired_frequency=100.0)[0]["x"].tolist() == [0.0, 2.0, 3.0]
     kept = ingest(items, tmp_path / "b", group_size=4, enforce_monotonic=False)
     assert column(kept, "timestamp") == pytest.approx([0.010, 0.010, 0.009, 0.030])
 
@@ -391,6 +392,13 @@ def test_rays_settings_limit_workers_and_memory():
     assert (config.workers, config.memory) == (2, 10**9)
 
 
+def test_settings_may_come_in_one_object(tmp_path: Path):
+    config = IngestionConfig(str(tmp_path / "out"), fps=5)
+    assert create_vla_dataset_from_source(steps(3), config=config).header.control_hz == 5
+    with pytest.raises(SettingsError, match="config has all settings"):
+        create_vla_dataset_from_source(steps(3), config=config, fps=4)
+
+
 def test_a_part_has_whole_batches_of_trajectories_and_the_header_the_metadata(tmp_path: Path):
     dataset = ingest(steps(50), tmp_path / "out", group_size=2, batch_size=5, transform_fn=dict, metadata={"lab": "A1"})
     assert [part.num_episodes for part in dataset.dataset.parts()] == [10, 10, 5]
@@ -451,17 +459,8 @@ def test_another_ingestion_into_the_same_place_is_refused_with_the_difference(tm
 # ---- on workers ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def client():
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
-
-
-def test_workers_make_the_same_bytes_of_an_ingester_with_arguments(client: Any, tmp_path: Path):
+@pytest.mark.cluster
+def test_workers_make_the_same_bytes_of_an_ingester_with_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     class Mine(DataIngestionInterface):
         def __init__(self, count: int, scale: float):
             self.count, self.scale = count, scale
@@ -475,18 +474,22 @@ def test_workers_make_the_same_bytes_of_an_ingester_with_arguments(client: Any, 
             more = {"late": self.scale} if item > 90 else {}
             return {"x": self.scale * item + np.random.normal(size=3), **more}  # noqa: NPY002
 
-    for name, given in (("here", None), ("there", client)):
+    for name, patience in (("here", float("inf")), ("there", -1.0)):
+        monkeypatch.setattr("trajloom.ingest.conduct.PATIENCE", patience)
         with pytest.warns(TrajloomWarning, match="item 50: ValueError: fifty"):
-            ingest(Mine(100, 0.5), tmp_path / name, client=given)
+            ingest(Mine(100, 0.5), tmp_path / name, num_workers=2)
     assert digest(tmp_path / "here") == digest(tmp_path / "there")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "there"]
 
 
-def test_what_cannot_be_sent_to_workers_is_said(client: Any, tmp_path: Path):
+def test_what_cannot_be_sent_to_workers_is_said_and_made_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     lock = threading.Lock()
     source = PyTorchDatasetAdapter(steps(40), lambda item: {**item, "locked": lock.locked()})
     with pytest.raises(SettingsError, match="PyTorchDatasetAdapter cannot be sent to workers"):
-        ingest(source, tmp_path / "out", client=client)
+        ingest(source, tmp_path / "out", client="tcp://nowhere:1")
+    monkeypatch.setattr("trajloom.ingest.conduct.PATIENCE", -1.0)
+    with pytest.warns(TrajloomWarning, match="working on in this process alone"):
+        assert ingest(source, tmp_path / "here").count() == 40
 
 
 def test_workers_do_not_run_the_script_again():
@@ -550,6 +553,7 @@ def test_splits_are_of_whole_trajectories(ten: IngestedDataset):
     assert sorted(column(drawn[0], "n") + column(drawn[1], "n")) == list(range(100))
     assert column(drawn[0], "n") != list(range(50))
     assert all(n % 10 == at for at, n in enumerate(column(drawn[0], "n")[:10]))
+    assert [len(some) for some in ten.split(1.0, 0.0)] == [100, 0]
     with pytest.raises(SettingsError, match="make 1 together"):
         ten.split(0.8, 0.3)
 

@@ -20,10 +20,9 @@ from trajloom.ingest.adapters import (
 )
 from trajloom.ingest.conduct import ingest
 from trajloom.ingest.config import IngestionConfig
-from trajloom.ingest.ingested import IngestedDataset, TrajectoryReference, references
+from trajloom.ingest.ingested import IngestedDataset
 from trajloom.ingest.interface import DataIngestionInterface
-
-Result = IngestedDataset | list[TrajectoryReference]
+from trajloom.ingest.trajectories import references
 
 
 def create_vla_dataset_from_source(
@@ -35,6 +34,7 @@ def create_vla_dataset_from_source(
     return_vla_dataset: bool = True,
     ray_init_kwargs: Mapping[str, Any] | None = None,
     trajectory_name_fn: NameOf | None = None,
+    config: IngestionConfig | None = None,
     **settings: Any,
 ) -> Any:
     """Make a dataset of what a source gives; the same call again goes on where the last one stopped.
@@ -49,7 +49,8 @@ def create_vla_dataset_from_source(
         return_vla_dataset: Whether to return the dataset; else a reference to each trajectory.
         ray_init_kwargs: `num_cpus` and `object_store_memory`; see `IngestionConfig`.
         trajectory_name_fn: (items, number) -> name of a trajectory.
-        settings: Those of `IngestionConfig`.
+        config: All settings, output included; or
+        settings: some of `IngestionConfig`.
 
     Returns:
         An `IngestedDataset`, or a list of `TrajectoryReference`.
@@ -61,9 +62,12 @@ def create_vla_dataset_from_source(
         RunError: Not one item could be stored.
     """
     ingester = adapted(data_source, transform_fn, group_size, trajectory_name_fn)
-    directory = output_directory or tempfile.mkdtemp(prefix="trajloom-")
-    given = {"num_workers": num_workers, "ray_init_kwargs": ray_init_kwargs, **settings}
-    config = IngestionConfig.of(str(directory), given)
+    if config is None:
+        directory = output_directory or tempfile.mkdtemp(prefix="trajloom-")
+        given = {"num_workers": num_workers, "ray_init_kwargs": ray_init_kwargs, **settings}
+        config = IngestionConfig.of(str(directory), given)
+    elif output_directory is not None or num_workers != 4 or ray_init_kwargs is not None or settings:
+        raise SettingsError("config has all settings; what is to be other than in it goes into it: dataclasses.replace")
     dataset = IngestedDataset(datasets.read(ingest(ingester, config)))
     return dataset if return_vla_dataset else references(dataset.dataset)
 
