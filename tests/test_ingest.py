@@ -253,6 +253,13 @@ def test_time_goes_on_unless_told_otherwise(tmp_path: Path):
     assert column(kept, "timestamp") == pytest.approx([0.010, 0.010, 0.009, 0.030])
 
 
+def test_an_item_whose_timestamp_is_no_time_is_listed(tmp_path: Path):
+    items = [{"x": n, "timestamp": t} for n, t in enumerate([1, float("nan"), "noon", [3], 5])]
+    with pytest.warns(TrajloomWarning, match="item 1: timestamp must be a number, got nan"):
+        dataset = ingest(items, tmp_path / "out", group_size=5)
+    assert column(dataset, "x") == [0, 4]
+
+
 # ---- whole trajectories ----------------------------------------------------------------------------------------
 
 
