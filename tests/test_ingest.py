@@ -447,6 +447,17 @@ def test_the_same_call_goes_on_and_gives_the_same_bytes(tmp_path: Path):
     assert not (tmp_path / "log").exists()
 
 
+def test_what_your_functions_draw_is_decided_by_seed_and_trajectory(tmp_path: Path):
+    def noise(name: str, **settings: Any) -> list[float]:
+        draw = lambda n: {"noise": np.random.normal()}  # noqa: E731, NPY002
+        return column(ingest(list(range(60)), tmp_path / name, transform_fn=draw, group_size=4, **settings), "noise")
+
+    first = noise("a")
+    assert len(set(first)) == 60
+    assert noise("b", batch_size=5) == first
+    assert noise("c", seed=1) != first
+
+
 def test_another_ingestion_into_the_same_place_is_refused_with_the_difference(tmp_path: Path):
     ingest(steps(3), tmp_path / "out")
     with pytest.raises(
