@@ -9,6 +9,7 @@ python benchmarks/bench_ingest.py [ITEMS]
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from trajloom.ingest import create_vla_dataset_from_source
 
 GROUP = 100
 """Items of a trajectory."""
+MEGABYTES = 2000
+"""Of the stream whose memory is measured."""
 
 
 def low_dimensional(count: int) -> list[dict[str, Any]]:
@@ -65,17 +68,35 @@ def ours(items: list[dict[str, Any]], path: Path) -> None:
     create_vla_dataset_from_source(items, str(path), group_size=GROUP)
 
 
+def memory_of_a_stream(megabytes: int, folder: Path) -> float:
+    """Anonymous memory in MB that ingesting a generator of pictures takes at most."""
+    before, most = anonymous_mb(), 0.0
+
+    def frames() -> Iterator[dict[str, Any]]:
+        nonlocal most
+        for number in range(megabytes):
+            most = max(most, anonymous_mb() - before)
+            yield {"frame": np.full((512, 683, 3), number % 256, np.uint8)}
+
+    create_vla_dataset_from_source(frames, str(folder / "stream"), group_size=10)
+    return most
+
+
 def main(count: int) -> None:
     print(machine())
-    row("items", "ours, s", "h5py, s", "h5py / ours (bar 3)", "ours, MB", "h5py, MB", "memory, MB")
-    row(*["---"] * 7)
+    row("items", "ours, s", "h5py, s", "h5py / ours (bar 3)", "ours, MB", "h5py, MB")
+    row(*["---"] * 6)
     for name, items in (("low-dimensional", low_dimensional(count)), ("32x32 pictures", pictures(count // 10))):
         with tempfile.TemporaryDirectory() as folder:
             theirs, mine = Path(folder) / "loop.hdf5", Path(folder) / "ours"
             taken = in_turns({"ours": partial(ours, items, mine), "h5py": partial(by_hand, items, theirs)})
             sizes = (sum(f.stat().st_size for f in mine.rglob("*") if f.is_file()) / 1e6, theirs.stat().st_size / 1e6)
         seconds = (median(taken["ours"]), median(taken["h5py"]), ratio(taken, "h5py", "ours"))
-        row(f"{len(items)} {name}", *seconds, *sizes, anonymous_mb())
+        row(f"{len(items)} {name}", *seconds, *sizes)
+    with tempfile.TemporaryDirectory() as folder:
+        print(
+            f"\na generator of {MEGABYTES:,} MB: at most {memory_of_a_stream(MEGABYTES, Path(folder)):.0f} MB in memory"
+        )
 
 
 if __name__ == "__main__":

@@ -91,9 +91,8 @@ def overhead(folder: Path, attempts: int) -> None:
             attempt(scene, sources, scene.spec, settings, rng_for(SEED, "attempt", number))
         whole = time.perf_counter() - start
     share = 100 * watch.seconds["search"] / watch.seconds["simulating"]
-    print(
-        f"\nsearch takes {share:.1f} % of the time of simulated steps (bar: 3 %), over {attempts} attempts, {whole:.0f} s"
-    )
+    said = f"search takes {share:.1f} % of the time of simulated steps (bar: 3 %)"
+    print(f"\n{said}, over {attempts} attempts, {whole:.0f} s")
 
 
 def main() -> None:

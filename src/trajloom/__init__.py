@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from trajloom.batch import Batch
     from trajloom.dataset import Dataset, merge, read
     from trajloom.formats.hdf5.plain import load_hdf5_group, read_hdf5_metadata
+    from trajloom.ingest import DataIngestionInterface, create_vla_dataset_from_source
     from trajloom.load import TrajectoryDataset, TrajectoryStream
     from trajloom.mimicgen import DataGenerator
     from trajloom.pipeline import (
@@ -59,6 +60,8 @@ _HOMES = {
     "write_trajectories_to_hdf5": "trajloom.pipeline",
     "load_hdf5_group": "trajloom.formats.hdf5.plain",
     "read_hdf5_metadata": "trajloom.formats.hdf5.plain",
+    "DataIngestionInterface": "trajloom.ingest",
+    "create_vla_dataset_from_source": "trajloom.ingest",
 }
 
 __all__ = [
@@ -66,6 +69,7 @@ __all__ = [
     "Augmentation",
     "Batch",
     "DataGenerator",
+    "DataIngestionInterface",
     "DatagenInfo",
     "Dataset",
     "MimicGenAugmentation",
@@ -79,6 +83,7 @@ __all__ = [
     "annotate",
     "batch_aug",
     "compact",
+    "create_vla_dataset_from_source",
     "expert",
     "generate",
     "global_aug",

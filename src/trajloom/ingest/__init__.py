@@ -15,8 +15,9 @@ from trajloom.ingest.factory import (
     create_vla_dataset_from_pytorch_dataset,
     create_vla_dataset_from_source,
 )
-from trajloom.ingest.ingested import IngestedDataset, TrajectoryReference
+from trajloom.ingest.ingested import IngestedDataset
 from trajloom.ingest.interface import DataIngestionInterface
+from trajloom.ingest.trajectories import TrajectoryReference
 
 __all__ = [
     "CallableAdapter",

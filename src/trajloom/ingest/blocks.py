@@ -79,10 +79,11 @@ def _fresh(taken: Taken) -> Trajectory:
 
 
 def _has_times(columns: Columns) -> bool:
-    """Whether the timestamp, where there is one, is one number a step."""
-    if TIME in columns.odd:
-        return False
-    return TIME not in columns.arrays or columns.arrays[TIME].shape[1:] == ()
+    """Whether the timestamp, where there is one, is one finite number a step."""
+    time = columns.arrays.get(TIME)
+    if time is None:
+        return TIME not in columns.odd
+    return time.ndim == 1 and time.dtype.kind in "iuf" and bool(np.isfinite(time).all())
 
 
 def _carefully(taken: Taken, what: What) -> Columns | None:

@@ -58,7 +58,8 @@ def _put(values: list[Any], path: str, found: Columns) -> bool:
     if path in found.arrays or path in found.odd:
         return False
     if kinds == {str}:
-        found.odd[path] = list(map(Odd, values))
+        texts = {text: Odd(text) for text in set(values)}
+        found.odd[path] = [texts[text] for text in values]
         return True
     if kinds == {dict}:
         return _gather(values, f"{path}/", found)

@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 import fsspec
+import numpy as np
 
 from trajloom.errors import RunError, SettingsError, SourceError, TrajloomWarning
 from trajloom.generation.recipe import made_by
@@ -28,7 +29,7 @@ from trajloom.ingest.spawning import without_main
 from trajloom.ingest.taking import computes
 from trajloom.ingest.unit import Job, Record, make
 from trajloom.ingest.widening import joined
-from trajloom.schema import Header
+from trajloom.schema import Column, Header
 
 log = logging.getLogger("trajloom.ingest")
 
@@ -59,8 +60,7 @@ def ingest(ingester: DataIngestionInterface, config: IngestionConfig) -> str:
     if not place.enter():
         records = Conductor(ingester, replace(config, output_directory=out), place).run()
         _check(records, place)
-        schema = joined(record.schema for record in records if record.stored)
-        columns = tuple(schema.values())
+        columns = _columns(records)
         narrow = [c for c in place.commits() if Record.from_json(c.run["ingest"]).columns != columns]
         with ThreadPoolExecutor(WRITERS) as pool:
             list(pool.map(settle, [Task(out, commit, columns) for commit in narrow]))
@@ -199,6 +199,14 @@ def _job(file: str) -> Job:
 
 
 # ---- the end ---------------------------------------------------------------------------------------------------
+
+
+def _columns(records: list[Record]) -> tuple[Column, ...]:
+    """Those of the whole dataset."""
+    schema = joined(record.schema for record in records if record.stored)
+    # integers that became floats elsewhere, and would not be what they were: they go to rest
+    lost = {name for record in records for name in record.large if np.dtype(schema[name].dtype).kind == "f"}
+    return tuple(replace(column, nullable=True) if name in lost else column for name, column in schema.items())
 
 
 def _check(records: list[Record], place: Place) -> None:

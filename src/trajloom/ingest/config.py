@@ -1,7 +1,7 @@
 """The settings of an ingestion."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any, Literal
 
 from trajloom.errors import SettingsError, UnknownNameError
@@ -15,12 +15,13 @@ WHERE = ("output_directory", "num_workers", "ray_init_kwargs", "client", "scratc
 """Settings that change no byte of what comes out, so that another call may have others and go on."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class IngestionConfig:
     """How items become a dataset."""
 
     output_directory: str
     """Folder or fsspec URL of the dataset."""
+    _: KW_ONLY
     trajectory_prefix: str = "trajectory"
     """Beginning of the names of trajectories that nobody names: `trajectory_000000`."""
     num_workers: int = 4

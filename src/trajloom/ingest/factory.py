@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from trajloom import dataset as datasets
 from trajloom.errors import SettingsError
@@ -20,10 +20,9 @@ from trajloom.ingest.adapters import (
 )
 from trajloom.ingest.conduct import ingest
 from trajloom.ingest.config import IngestionConfig
-from trajloom.ingest.ingested import IngestedDataset, TrajectoryReference, references
+from trajloom.ingest.ingested import IngestedDataset
 from trajloom.ingest.interface import DataIngestionInterface
-
-Result = IngestedDataset | list[TrajectoryReference]
+from trajloom.ingest.trajectories import references
 
 
 def create_vla_dataset_from_source(
@@ -35,6 +34,7 @@ def create_vla_dataset_from_source(
     return_vla_dataset: bool = True,
     ray_init_kwargs: Mapping[str, Any] | None = None,
     trajectory_name_fn: NameOf | None = None,
+    config: IngestionConfig | None = None,
     **settings: Any,
 ) -> Any:
     """Make a dataset of what a source gives; the same call again goes on where the last one stopped.
@@ -49,7 +49,8 @@ def create_vla_dataset_from_source(
         return_vla_dataset: Whether to return the dataset; else a reference to each trajectory.
         ray_init_kwargs: `num_cpus` and `object_store_memory`; see `IngestionConfig`.
         trajectory_name_fn: (items, number) -> name of a trajectory.
-        settings: Those of `IngestionConfig`.
+        config: All settings, output included; or
+        settings: some of `IngestionConfig`.
 
     Returns:
         An `IngestedDataset`, or a list of `TrajectoryReference`.
@@ -61,9 +62,12 @@ def create_vla_dataset_from_source(
         RunError: Not one item could be stored.
     """
     ingester = adapted(data_source, transform_fn, group_size, trajectory_name_fn)
-    directory = output_directory or tempfile.mkdtemp(prefix="trajloom-")
-    given = {"num_workers": num_workers, "ray_init_kwargs": ray_init_kwargs, **settings}
-    config = IngestionConfig.of(str(directory), given)
+    if config is None:
+        directory = output_directory or tempfile.mkdtemp(prefix="trajloom-")
+        given = {"num_workers": num_workers, "ray_init_kwargs": ray_init_kwargs, **settings}
+        config = IngestionConfig.of(str(directory), given)
+    elif output_directory is not None or num_workers != 4 or ray_init_kwargs is not None or settings:
+        raise SettingsError("config has all settings; what is to be other than in it goes into it: dataclasses.replace")
     dataset = IngestedDataset(datasets.read(ingest(ingester, config)))
     return dataset if return_vla_dataset else references(dataset.dataset)
 
@@ -81,15 +85,19 @@ def adapted(
     if isinstance(source, list | tuple):
         if source and all(isinstance(path, str | Path) for path in source):
             return _files(source, **shared)
-        return IteratorAdapter(functools.partial(iter, source), **shared)
+        return IteratorAdapter(functools.partial(_itself, source), **shared)
     if hasattr(source, "__len__") and hasattr(source, "__getitem__"):
         return PyTorchDatasetAdapter(source, **shared)
     if hasattr(source, "__iter__"):
         return IteratorAdapter(functools.partial(iter, source), **shared)
     if callable(source):
-        yields = inspect.isgeneratorfunction(source)
-        return IteratorAdapter(source, **shared) if yields else CallableAdapter(source, **shared)
+        kind = IteratorAdapter if inspect.isgeneratorfunction(source) else CallableAdapter
+        return kind(cast("Callable[[], Iterable[Any]]", source), **shared)
     raise SettingsError(f"data_source is a {type(source).__name__}, which is no source of items; there are: {_KINDS}")
+
+
+def _itself(items: Sequence[Any]) -> Sequence[Any]:
+    return items
 
 
 _KINDS = (

@@ -11,6 +11,7 @@ import numpy as np
 from trajloom.ingest.adapters import Adapter
 from trajloom.ingest.config import IngestionConfig
 from trajloom.ingest.interface import DataIngestionInterface
+from trajloom.ingest.values import plain
 
 SAMPLE = 1 << 16
 """Bytes at either end of an array that count."""
@@ -81,7 +82,7 @@ def _parts(value: Any) -> list[Any]:
     if isinstance(value, types.ModuleType):
         return [value.__name__]
     if callable(getattr(value, "detach", None)) and hasattr(value, "numpy"):
-        return [np.asarray(value.detach().cpu())] if str(value.dtype) != "torch.bfloat16" else [str(value.shape)]
+        return [plain(value)]
     return [getattr(value, "__dict__", None)]
 
 

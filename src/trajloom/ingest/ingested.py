@@ -1,7 +1,7 @@
 """What an ingestion returns: its dataset, as the items that it was made of."""
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from typing import Any
@@ -10,14 +10,14 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from trajloom import dataset as datasets
 from trajloom.dataset import Dataset
-from trajloom.errors import SettingsError, UnknownNameError
+from trajloom.errors import SettingsError
 from trajloom.folder import Folder
 from trajloom.formats import Part
 from trajloom.ingest import items, statistics
 from trajloom.ingest.items import Batch, Item
 from trajloom.ingest.taking import LEFT_OUT
+from trajloom.ingest.trajectories import Trajectories
 from trajloom.ingest.unit import LEFT_OUT_FOLDER
 from trajloom.ingest.values import Odd, flat
 from trajloom.schema import Header, path_of
@@ -28,29 +28,6 @@ SHUFFLE_BYTES = 64 << 20
 SHUFFLE_MOST = 100_000
 
 Rowwise = Callable[[Iterator[Item]], Iterator[Item]]
-
-
-@dataclass(frozen=True)
-class TrajectoryReference:
-    """One trajectory of a dataset."""
-
-    path: str
-    """The dataset."""
-    episode_index: int
-    name: str
-
-    def read(self) -> dict[str, Any]:
-        """Its arrays, as a nested dict."""
-        return datasets.read(self.path).episode(self.episode_index)
-
-    def __str__(self) -> str:
-        return f"{self.path}#{self.name}"
-
-
-def references(dataset: Dataset) -> list[TrajectoryReference]:
-    """A reference to every trajectory of a dataset on disk or at a URL."""
-    rows = dataset.episodes().select("episode_index", "name").collect().rows()
-    return [TrajectoryReference(str(dataset.path), index, name) for index, name in rows]
 
 
 @dataclass(frozen=True)
@@ -202,7 +179,10 @@ class IngestedDataset:
             indices = rng_for(seed, "split").permutation(indices)
         cuts = np.round(np.cumsum((0, *fractions)) * len(indices)).astype(int)
         chosen = [sorted(indices[start:stop].tolist()) for start, stop in pairwise(cuts)]
-        return tuple(replace(self, dataset=self.dataset.select(some)) for some in chosen)
+        return tuple(replace(self, dataset=self._of(some)) for some in chosen)
+
+    def _of(self, episodes: list[int]) -> Dataset:
+        return self.dataset.select(episodes) if episodes else self.dataset.select(where="length < 0")
 
     # ---- questions -----------------------------------------------------------------------------------------
 
@@ -260,30 +240,6 @@ class IngestedDataset:
     def __repr__(self) -> str:
         changed = f", {len(self.operations)} operations" if self.operations else ""
         return f"IngestedDataset({self.dataset!r}, item={self.item!r}{changed})"
-
-
-class Trajectories(Sequence[dict[str, Any]]):
-    """The trajectories of a dataset, each read when it is asked for."""
-
-    def __init__(self, dataset: Dataset):
-        self.dataset = dataset
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return items.trajectories(self.dataset, self.dataset.parts())
-
-    def __getitem__(self, number: int) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """One by its place, from 0; negative ones count from the end."""
-        left = number + len(self) if number < 0 else number
-        if not 0 <= left < len(self):
-            raise IndexError(f"no trajectory {number}; there are {len(self)}")
-        for part in self.dataset.parts():
-            if left < part.num_episodes:
-                return next(islice(items.trajectories(self.dataset, [part]), left, None))
-            left -= part.num_episodes
-        raise UnknownNameError("trajectory", number, [])
 
 
 def _owned(item: Item) -> Item:

@@ -86,7 +86,7 @@ def rows_of(dataset: Dataset, parts: Iterable[Part]) -> Iterator[Rows]:
 
 
 def trajectories(dataset: Dataset, parts: Iterable[Part]) -> Iterator[Item]:
-    """Trajectories in order, one in memory at a time: nested dicts of arrays (T, ...) and of what holds for all of it."""
+    """Trajectories in order, one in memory at a time: nested dicts of arrays (T, ...) and of what is no array."""
     for rows in _whole(rows_of(dataset, parts)):
         about = rows.about[int(rows.episode[0])]
         arrays = {p: a for p, a in rows.arrays.items() if p not in rows.absent or not rows.absent[p].any()}

@@ -23,7 +23,8 @@ def placed(name: str, values: Sequence[Odd | None], episode: int, *, once: bool 
         once: Whether the value is the trajectory's and not the steps'.
     """
     first = values[0]
-    if first is not None and all(value is not None and first.same(value) for value in values):
+    steps = first is not None and isinstance(first.value, np.ndarray) and not once
+    if first is not None and not steps and all(value is not None and first.same(value) for value in values):
         return _one(name, first, episode)
     arrays = [value.value for value in values if value is not None and isinstance(value.value, np.ndarray)]
     if len(arrays) < len(values) and not arrays:

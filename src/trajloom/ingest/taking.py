@@ -25,9 +25,9 @@ LEFT_OUT = pa.schema(
         pa.field("metadata", pa.string(), nullable=False),
     ]
 )
-"""One row an item that is not stored: its number in the source, the trajectory that it was for, "failed" (what
-transform_item raised), "invalid", "empty", "misfit" (it is not like its trajectory) or "ungrouped", why, and its metadata
-as JSON."""
+"""One row an item that is not stored: its number in the source, the trajectory that it was for, the problem ("failed":
+transform_item raised; "invalid", "empty"; "misfit": not like its trajectory; "ungrouped"), the reason in words, and the
+item's metadata as JSON."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ from trajloom.ingest.config import IngestionConfig
 from trajloom.ingest.groups import Unit
 from trajloom.ingest.interface import DataIngestionInterface
 from trajloom.ingest.taking import LeftOut, Taken, left_out_table, own_chance, take
-from trajloom.ingest.widening import Schema, fits, inferred, joined
-from trajloom.schema import Column, Header, path_of
+from trajloom.ingest.widening import Schema, fits, has_large, inferred, joined
+from trajloom.schema import Column, Header, path_of, stored_name
 from trajloom.store import Writer
 from trajloom.store.commits import file_name
 from trajloom.tables import Rest
@@ -59,8 +59,10 @@ class Record:
     """Trajectories whose items have timestamps."""
     item_bytes: int | None
     """Of one item, as it came or as it is stored; None where none is stored."""
-    odd_columns: tuple[str, ...] = field(default=())
-    """Columns of which some trajectory has another shape than the others, so that they are in `rest` there."""
+    odd_columns: tuple[str, ...] = ()
+    """Paths whose values in some trajectory do not fit their column, so that they are in `rest` there."""
+    large: tuple[str, ...] = ()
+    """Columns with integers that float64 has no room for."""
 
     @property
     def schema(self) -> Schema:
@@ -72,7 +74,8 @@ class Record:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Record":
         columns = tuple(Column.from_json(column) for column in values["columns"])
-        return cls(**{**values, "columns": columns, "odd_columns": tuple(values["odd_columns"])})
+        names = {name: tuple(values[name]) for name in ("odd_columns", "large")}
+        return cls(**{**values, "columns": columns, **names})
 
 
 def make(job: Job, unit: Unit, raw_bytes: int = 0) -> Callable[[], Record]:
@@ -85,8 +88,10 @@ def make(job: Job, unit: Unit, raw_bytes: int = 0) -> Callable[[], Record]:
     left_out += [LeftOut(n, "ungrouped", "group_items_into_trajectories left it out") for n in unit.ungrouped]
     schema = joined([*([job.base] if job.base else []), *(inferred(block.arrays) for block in blocks)])
     odd = _fit(blocks, schema)
+    schema |= {name: replace(schema[name], nullable=True) for path in odd if (name := stored_name(path)) in schema}
     record = _record(taken, unit, blocks, left_out, schema, what, raw_bytes, odd)
-    return lambda: _write(job, unit, blocks, left_out, record)
+    number = unit.number  # not the unit: its items are done with
+    return lambda: _write(job, number, blocks, left_out, record)
 
 
 def _record(
@@ -109,6 +114,7 @@ def _record(
         timed=sum(len(block.trajectories) for block in blocks if block.time is not None),
         item_bytes=max(raw_bytes // max(items, 1), stored_bytes // stored) if stored else None,
         odd_columns=tuple(odd),
+        large=tuple(dict.fromkeys(stored_name(path) for b in blocks for path, a in b.arrays.items() if has_large(a))),
     )
 
 
@@ -139,9 +145,9 @@ def _to_rest(block: Block, path: str, array: tables.Array) -> None:
 # ---- writing ---------------------------------------------------------------------------------------------------
 
 
-def _write(job: Job, unit: Unit, blocks: Sequence[Block], left_out: Sequence[LeftOut], record: Record) -> Record:
+def _write(job: Job, number: int, blocks: Sequence[Block], left_out: Sequence[LeftOut], record: Record) -> Record:
     header = Header(steps=record.columns)
-    with Writer(job.out, header).part(unit.number, run={"ingest": record.to_json()}) as part:
+    with Writer(job.out, header).part(number, run={"ingest": record.to_json()}) as part:
         for block in blocks:
             for batch in _rows(header, block, job.config.fps):
                 part.write_steps(batch)
@@ -151,7 +157,7 @@ def _write(job: Job, unit: Unit, blocks: Sequence[Block], left_out: Sequence[Lef
         if rest:
             part.write_rest(tables.rest_batch(rest))
         if left_out:
-            _write_left_out(job.out, unit.number, left_out)
+            _write_left_out(job.out, number, left_out)
     return record
 
 

@@ -30,6 +30,8 @@ class Odd:
     def same(self, other: "Odd | None") -> bool:
         """Whether another is equal to the bit."""
         mine, theirs = self.value, None if other is None else other.value
+        if mine is theirs:
+            return True
         if isinstance(mine, np.ndarray) and isinstance(theirs, np.ndarray):
             return (mine.dtype, mine.shape, mine.tobytes()) == (theirs.dtype, theirs.shape, theirs.tobytes())
         return type(mine) is type(theirs) and not isinstance(mine, np.ndarray) and self.json == Odd(theirs).json

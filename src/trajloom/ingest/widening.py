@@ -10,6 +10,8 @@ from trajloom import tables
 from trajloom.schema import Column, stored_name
 from trajloom.tables import Array
 
+EXACT = 2**53
+"""float64 holds every integer up to this."""
 Schema = dict[str, Column]
 """Columns of `steps` by name."""
 
@@ -55,9 +57,14 @@ def fits(array: Array, column: Column) -> Array | None:
     if array.dtype == dtype:
         return array
     wide = array.astype(dtype)
-    # float64 has no room for all of int64
-    exact = array.dtype.kind == "f" or np.array_equal(wide.astype(array.dtype), array)
-    return wide if exact else None
+    return None if dtype.kind == "f" and has_large(array) else wide
+
+
+def has_large(array: Array) -> bool:
+    """Whether there are integers that float64 has no room for."""
+    if array.dtype.kind not in "iu" or array.itemsize < 8 or not array.size:
+        return False
+    return int(array.max()) > EXACT or int(array.min()) < -EXACT
 
 
 def recast(values: pa.Array, old: Column, new: Column) -> pa.Array | None:
