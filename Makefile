@@ -8,7 +8,7 @@ STAMP = $(VENV)/.installed
 DEMO = demo-output
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test light lint check benchmark schemas interop interop-lerobot fuzz clean
+.PHONY: help demo test light lint check benchmark schemas interop interop-lerobot fuzz report-look clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -53,6 +53,9 @@ interop-lerobot: $(STAMP) ## read what we write with LeRobot itself, in an envir
 
 fuzz: $(STAMP) ## damage files of every format 2,000 times: only errors of ours may come out
 	$(BIN)/python tests/fuzz/fuzz.py $(ARGS)
+
+report-look: $(STAMP) ## open reports in headless Chromium: every plot drawn, no error (not run without a browser)
+	$(BIN)/python tests/look/look.py $(ARGS)
 
 clean: ## remove the virtual environment and the demo's output
 	rm -rf $(VENV) $(DEMO)
