@@ -87,7 +87,9 @@ class TrajectoryDataset:
         if arrays == "torch":
             items.torch()
         self.shape = Shape(seq_length=1 if seq_length is None else seq_length, frame_stack=frame_stack, **padding(pad))
-        self.goal, self.layout, self.arrays, self.seed, self.pad_mask = goal, layout, arrays, seed, pad_mask
+        self.goal: Goal | None = goal
+        self.layout: Layout = layout
+        self.arrays, self.seed, self.pad_mask = arrays, seed, pad_mask
         self._single = seq_length is None and frame_stack == 1
         self._opened = find(data, cache, read_options).packed(columns, dtype)
         self._windows = Windows(self._records, self.shape, _positions(self._records, split, episodes))
