@@ -10,7 +10,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 def key_of(seed: int, *key: Key) -> np.uint64:
     """64 bits that say which stream is meant; see `seeding.rng_for`."""
-    return rng_for(seed, *key).integers(0, 1 << 64, dtype=np.uint64)
+    return np.uint64(rng_for(seed, *key).integers(0, 1 << 64, dtype=np.uint64))
 
 
 def mixed(numbers: Array, key: np.uint64) -> Array:

@@ -3,7 +3,8 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -21,12 +22,18 @@ from trajloom.load.scaling import Normalize, scales
 from trajloom.load.windows import Pad, Shape, Windows, padding
 from trajloom.tables import Array
 
+if TYPE_CHECKING:
+    # what a DataLoader's signature asks for; at run time PyTorch asks for no class
+    from torch.utils.data import Dataset as MapStyle
+else:
+    MapStyle = object
+
 Arrays = Literal["torch", "numpy"]
 Own = Callable[[Array], Any]
-Views = Callable[[Any, Sequence[Field], dict[str, Any]], None]
+Views = Callable[[Array, Sequence[Field], dict[str, Any]], None]
 
 
-class TrajectoryDataset:
+class TrajectoryDataset(MapStyle):
     """A dataset of ours or of any format as training items, each found by its number.
 
     `torch.utils.data.DataLoader` takes it as it is, and gets each batch by one gather. An item depends on the dataset,
@@ -87,7 +94,9 @@ class TrajectoryDataset:
         if arrays == "torch":
             items.torch()
         self.shape = Shape(seq_length=1 if seq_length is None else seq_length, frame_stack=frame_stack, **padding(pad))
-        self.goal, self.layout, self.arrays, self.seed, self.pad_mask = goal, layout, arrays, seed, pad_mask
+        self.goal: Goal | None = goal
+        self.layout: Layout = layout
+        self.arrays, self.seed, self.pad_mask = arrays, seed, pad_mask
         self._single = seq_length is None and frame_stack == 1
         self._opened = find(data, cache, read_options).packed(columns, dtype)
         self._windows = Windows(self._records, self.shape, _positions(self._records, split, episodes))
@@ -131,8 +140,8 @@ class TrajectoryDataset:
         (row,), (episode,) = self._windows.about(np.array([number]))
         return int(self._records.episode_index[episode]), int(row - self._records.starts[episode])
 
-    def __getitem__(self, number: int) -> Item:
-        return self.__getitems__([number])[0]
+    def __getitem__(self, index: int) -> Item:
+        return self.__getitems__([index])[0]
 
     def __getitems__(self, numbers: Sequence[int]) -> Gathered:
         """Items of some numbers, gathered at once; PyTorch asks for each batch by this."""
@@ -147,15 +156,20 @@ class TrajectoryDataset:
         """
         if self.arrays == "numpy":
             return self.batch(numbers, epoch=epoch)
-        from_numpy = items.torch().from_numpy
-        return self._gathered(np.asarray(numbers, np.int64), epoch, as_tensors, from_numpy)
+        torch = items.torch()
+        if torch.utils.data.get_worker_info() is None:
+            # a tensor of each view takes half as long as views of a tensor
+            views: Views = partial(as_arrays, own=torch.from_numpy)
+        else:
+            views = partial(as_tensors, own=torch.from_numpy)
+        return self._gathered(np.asarray(numbers, np.int64), epoch, views, torch.from_numpy)
 
     def batch(self, numbers: Sequence[int] | Array, *, epoch: int = 0) -> dict[str, Any]:
         """A batch of items of some numbers as NumPy arrays: nested, (B, L, ...)."""
-        return self._gathered(np.asarray(numbers, np.int64), epoch, as_arrays, lambda block: block)
+        return self._gathered(np.asarray(numbers, np.int64), epoch, as_arrays, _itself)
 
     def _gathered(self, numbers: Array, epoch: int, views: Views, own: Own) -> dict[str, Any]:
-        """A batch; `own` makes of a block what `views` takes apart."""
+        """A batch; `views` puts the columns of a block into it, `own` makes of an array what a batch is made of."""
         about, episode = self._windows.about(numbers)
         rows = self._windows.rows(about, episode)
         tree: dict[str, Any] = {}
@@ -163,9 +177,9 @@ class TrajectoryDataset:
             block = packed.at(about) if self._single else packed.windows(rows)
             if scale is not None:
                 scale.apply(block)
-            views(own(block), fields, tree)
+            views(block, fields, tree)
         if self.goal is not None:
-            self._add_goal(self._goal_rows(self.goal, rows, about, numbers, epoch), views, own, tree)
+            self._add_goal(self._goal_rows(self.goal, rows, about, numbers, epoch), views, tree)
         if self.pad_mask:
             self._add_mask(rows, own, tree)
         return tree
@@ -175,13 +189,13 @@ class TrajectoryDataset:
             return goals.last_for_robomimic(rows, self.shape)
         return goals.goal_rows(goal, rows, about, numbers, goals.key_of(self.seed, epoch))
 
-    def _add_goal(self, at: Array, views: Callable[..., None], own: Own, tree: dict[str, Any]) -> None:
+    def _add_goal(self, at: Array, views: Views, tree: dict[str, Any]) -> None:
         for packed, fields, scale in zip(self._records.groups, self._goals, self._scales, strict=True):
             if fields:
                 block = packed.at(at)
                 if scale is not None:
                     scale.apply(block)
-                views(own(block), fields, tree)
+                views(block, fields, tree)
 
     def _add_mask(self, rows: Rows, own: Own, tree: dict[str, Any]) -> None:
         inside = rows.inside
@@ -202,6 +216,10 @@ class TrajectoryDataset:
             f"TrajectoryDataset({self._opened.of!r}, {len(self)} items{shape}, {self.num_episodes} episodes, "
             f"{len(self.columns)} columns)"
         )
+
+
+def _itself(block: Array) -> Array:
+    return block
 
 
 def _positions(records: Records, split: str | None, episodes: Iterable[int] | None) -> list[int] | None:

@@ -61,19 +61,25 @@ def put(tree: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:
     tree[keys[-1]] = value
 
 
-def as_arrays(block: Array, fields: Sequence[Field], tree: dict[str, Any]) -> None:
-    """Put views of a block (..., width) into a tree."""
+def as_arrays(
+    block: Array, fields: Sequence[Field], tree: dict[str, Any], own: Callable[[Array], Any] | None = None
+) -> None:
+    """Put views of a block (..., width) into a tree, each as `own` makes it."""
     for field in fields:
         start, stop = field.bounds
         values = block[..., start:stop]
         if len(field.shape) != 1:
             values = values.reshape(*block.shape[:-1], *field.shape)
-        put(tree, field.keys, _image(values, field, lambda x: np.moveaxis(x, -1, -3), _scaled_array))
+        values = _image(values, field, lambda x: np.moveaxis(x, -1, -3), _scaled_array)
+        put(tree, field.keys, values if own is None else own(values))
 
 
-def as_tensors(block: Any, fields: Sequence[Field], tree: dict[str, Any]) -> None:
-    """Put views of a tensor (..., width) into a tree; they share its memory."""
-    for field, values in zip(fields, _pieces(block, fields), strict=True):
+def as_tensors(block: Array, fields: Sequence[Field], tree: dict[str, Any], own: Callable[[Array], Any]) -> None:
+    """Put views of the tensor that `own` makes of a block (..., width) into a tree.
+
+    They share its storage, which goes to another process once, with all of them.
+    """
+    for field, values in zip(fields, _pieces(own(block), fields), strict=True):
         if not field.shape:
             values = values[..., 0]
         elif len(field.shape) > 1:

@@ -9,6 +9,7 @@ from typing import Any
 from trajloom import tables
 from trajloom.dataset import Dataset
 from trajloom.folder import Folder
+from trajloom.load.groups import VERSION
 from trajloom.schema import Header
 from trajloom.store import StoredDataset
 
@@ -54,7 +55,7 @@ def _stamp(stat: os.stat_result) -> tuple[int, int]:
 
 def of_content(dataset: Dataset, columns: Sequence[str]) -> str:
     """From the rows themselves, for a dataset that exists in memory alone: reads the columns once."""
-    sha = hashlib.sha256(json.dumps(_rows_of(dataset.header), sort_keys=True).encode())
+    sha = hashlib.sha256(_digest({"content": _rows_of(dataset.header)}).encode())
     wanted = [dataset.header.column(name) for name in columns]
     for part in dataset.parts():
         episodes = part.episodes().select(["episode_index", "name", "length", "splits"])
@@ -74,5 +75,5 @@ def _rows_of(header: Header) -> dict[str, Any]:
 
 
 def _digest(values: Mapping[str, Any]) -> str:
-    text = json.dumps(values, sort_keys=True, default=str)
+    text = json.dumps({**values, "layout": VERSION}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]

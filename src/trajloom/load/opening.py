@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +92,7 @@ def _files(path: str, key: str, cache: str | os.PathLike[str] | None, options: M
     about = read_about(folder)
     if about is not None:
         header = Header.from_json(about["header"], str(folder))
-        return Found(header, _place(path), lambda _: folder, partial(read, path, **options))
+        return Found(header, _place(path), lambda _: folder, lambda: read(path, **options))
     dataset = read(path, **options)
     return Found(dataset.header, _place(path), lambda _: folder, lambda: dataset)
 

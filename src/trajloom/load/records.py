@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trajloom.load import place
-from trajloom.load.groups import Group
+from trajloom.load.groups import APART_BYTES, Group
 from trajloom.load.packing import NUMBERS, OWNERS, SPLITS, STARTS
 from trajloom.tables import Array
 
@@ -66,7 +66,7 @@ class GroupRows:
         return _mapped(self.path, self.group.dtype).reshape(-1, self.group.width)
 
     def at(self, rows: Array) -> Array:
-        """(B, width). Single rows."""
+        """(*rows.shape, width). Single rows."""
         return self.array.take(rows, axis=0, mode="clip")
 
     @cached_property
@@ -77,7 +77,8 @@ class GroupRows:
     def windows(self, rows: Rows) -> Array:
         """(B, length, width). Windows of rows; one copy a window, however many columns there are."""
         length, count = rows.length, len(self.array) - rows.length + 1
-        if count < 1:
+        if self.group.nbytes >= APART_BYTES or count < 1:
+            # a row is so large that the time is that of copying it
             everything = rows.first[:, None] + np.arange(length)
             return self.at(everything.clip(rows.low[:, None], rows.high[:, None]))
         overlapping = self._overlapping.get(length)
@@ -89,7 +90,7 @@ class GroupRows:
         found = overlapping[np.minimum(np.maximum(rows.first, 0), count - 1)]
         out = found.view(self.group.dtype).reshape(len(found), length, -1)
         if len(rows.padded):
-            out[rows.padded] = self.at(rows.rows_of_padded)
+            out[rows.padded] = self.array.take(rows.rows_of_padded, axis=0)
         return out
 
 

@@ -193,7 +193,7 @@ def _as_it_is(batch: Any) -> Any:
 
 def _worker() -> tuple[int, int]:
     """Number of this process among a `DataLoader`'s workers, and how many they are."""
-    if "torch" not in sys.modules:
+    if sys.modules.get("torch") is None:
         return 0, 1
     info = items.torch().utils.data.get_worker_info()
     return (0, 1) if info is None else (info.id, info.num_workers)
@@ -204,7 +204,7 @@ def _place(rank: int | None, world: int | None) -> tuple[int, int]:
     if (rank is None) != (world is None):
         raise SettingsError(f"rank and world belong together, got rank={rank}, world={world}")
     if rank is None or world is None:
-        if "torch" not in sys.modules:
+        if sys.modules.get("torch") is None:
             return 0, 1
         distributed = items.torch().distributed
         on = distributed.is_available() and distributed.is_initialized()
