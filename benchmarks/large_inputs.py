@@ -28,6 +28,7 @@ class Shape(NamedTuple):
     cameras: tuple[str, ...] = ()
     height: int = 0
     width: int = 0
+    depth: bool = False
 
 
 def numbers(gigabytes: float) -> Shape:
@@ -36,8 +37,8 @@ def numbers(gigabytes: float) -> Shape:
 
 
 def camera(gigabytes: float) -> Shape:
-    """A camera of 240x320, 230 kB a step."""
-    return Shape(max(1, round(gigabytes * 1e9 / (200 * 240 * 320 * 3))), 200, ("obs/front",), 240, 320)
+    """A camera of 240x320 with depth of 120x160, 307 kB a step."""
+    return Shape(max(1, round(gigabytes * 1e9 / (200 * 240 * 320 * 4))), 200, ("obs/front",), 240, 320, depth=True)
 
 
 def long(steps: int) -> Shape:
@@ -61,7 +62,15 @@ def values(shape: Shape, episode: int) -> dict[str, Any]:
     rng = np.random.default_rng(episode)
     kinds = {"actions": (7,)} if shape.cameras else NUMBERS
     made: dict[str, Any] = {path: rng.normal(size=(shape.steps, *size)) for path, size in kinds.items()}
+    if shape.depth:
+        made["obs/front_depth"] = _depth(shape.steps)
     return made | {path: frames(shape, i + episode) for i, path in enumerate(shape.cameras)}
+
+
+def _depth(steps: int) -> Any:
+    """(steps, 120, 160, 1) float32, metres: a slope that comes nearer."""
+    slope = np.add.outer(np.linspace(1, 2, 120), np.linspace(0, 0.5, 160))[:, :, None]
+    return (slope * np.linspace(1, 0.5, steps)[:, None, None, None]).astype(np.float32)
 
 
 def write_hdf5(path: Path, shape: Shape) -> None:
