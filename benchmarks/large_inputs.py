@@ -47,14 +47,15 @@ def long(steps: int) -> Shape:
 
 
 def frames(shape: Shape, seed: int) -> Any:
-    """(steps, height, width, 3) uint8. A camera that pans over a noisy scene; a view of the scene."""
+    """(steps, height, width, 3) uint8. A camera that pans over a scene with texture in its middle; a view."""
     # a frame that comes again within zstd's window would pack to nothing
     pan = 1 if shape.height * shape.width * 3 > 1 << 19 else shape.width
     rng = np.random.default_rng(seed)
     scene = np.add.outer(np.arange(shape.height), np.arange(shape.steps * pan + shape.width)) // 4 % 200
-    noisy = scene.astype(np.uint8)[:, :, None] + rng.integers(0, 4, (*scene.shape, 3), np.uint8)
-    noisy[shape.height // 3 : shape.height // 2, ::5] = 255
-    return sliding_window_view(noisy, shape.width, axis=1)[:, : shape.steps * pan : pan].transpose(1, 0, 3, 2)
+    picture = np.repeat(scene.astype(np.uint8)[:, :, None], 3, axis=2)
+    textured = picture[shape.height // 3 : shape.height * 2 // 3]
+    textured += rng.integers(0, 16, textured.shape, np.uint8)
+    return sliding_window_view(picture, shape.width, axis=1)[:, : shape.steps * pan : pan].transpose(1, 0, 3, 2)
 
 
 def values(shape: Shape, episode: int) -> dict[str, Any]:
