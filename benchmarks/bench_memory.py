@@ -5,7 +5,7 @@ Claim: under 700 MB, Python and its libraries included, for each reader to the s
 HDF5 -> store -> LeRobot at 10 GB. Each conversion runs in a process of its own, which is watched from outside.
 
     python benchmarks/bench_memory.py [--gb 2] [--frames 1000] [--large 10] [--formats zarr,lerobot]
-                                      [--data numbers,camera,long,large]
+                                      [--data numbers,camera,long,large] [--cores 16]
 """
 
 import argparse
@@ -26,10 +26,12 @@ from trajloom import formats
 
 BAR_MB = 700
 CONVERT = """
-import json, sys, warnings
+import json, os, sys, warnings
 import trajloom
 warnings.simplefilter("ignore")
-source, format, output, to, options = sys.argv[1:]
+source, format, output, to, options, cores = sys.argv[1:]
+if int(cores):
+    os.cpu_count = lambda: int(cores)
 trajloom.read(source, format=format).write(output, to=to, **json.loads(options))
 """
 VARIANTS: Mapping[str, Sequence[tuple[str, str, str]]] = {
@@ -58,7 +60,8 @@ def anonymous_mb(process: int) -> float:
 def watched(*arguments: str) -> tuple[float, float]:
     """Run a conversion: seconds, and its peak of anonymous memory in MB."""
     start, peak = time.perf_counter(), 0.0
-    running = subprocess.Popen([sys.executable, "-c", CONVERT, *arguments], stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", CONVERT, *arguments, str(asked().cores)]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while running.poll() is None:
         peak = max(peak, anonymous_mb(running.pid))
         time.sleep(0.01)
@@ -136,6 +139,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=1000, help="steps of the one long episode")
     parser.add_argument("--large", type=float, default=10.0, help="GB through HDF5 -> store -> LeRobot")
     parser.add_argument("--formats", default=",".join(every), help="which, beside the store")
+    parser.add_argument("--cores", type=int, default=0, help="take as many threads as on a machine of so many cores")
     parser.add_argument("--data", default="numbers,camera,long,large", help="which datasets")
     return parser.parse_args()
 

@@ -28,6 +28,7 @@ class Shape(NamedTuple):
     cameras: tuple[str, ...] = ()
     height: int = 0
     width: int = 0
+    depth: bool = False
 
 
 def numbers(gigabytes: float) -> Shape:
@@ -36,8 +37,8 @@ def numbers(gigabytes: float) -> Shape:
 
 
 def camera(gigabytes: float) -> Shape:
-    """A camera of 240x320, 230 kB a step."""
-    return Shape(max(1, round(gigabytes * 1e9 / (200 * 240 * 320 * 3))), 200, ("obs/front",), 240, 320)
+    """A camera of 240x320 with depth of 120x160, 307 kB a step."""
+    return Shape(max(1, round(gigabytes * 1e9 / (200 * 240 * 320 * 4))), 200, ("obs/front",), 240, 320, depth=True)
 
 
 def long(steps: int) -> Shape:
@@ -46,14 +47,15 @@ def long(steps: int) -> Shape:
 
 
 def frames(shape: Shape, seed: int) -> Any:
-    """(steps, height, width, 3) uint8. A camera that pans over a noisy scene; a view of the scene."""
+    """(steps, height, width, 3) uint8. A camera that pans over a scene with texture in its middle; a view."""
     # a frame that comes again within zstd's window would pack to nothing
     pan = 1 if shape.height * shape.width * 3 > 1 << 19 else shape.width
     rng = np.random.default_rng(seed)
     scene = np.add.outer(np.arange(shape.height), np.arange(shape.steps * pan + shape.width)) // 4 % 200
-    noisy = scene.astype(np.uint8)[:, :, None] + rng.integers(0, 4, (*scene.shape, 3), np.uint8)
-    noisy[shape.height // 3 : shape.height // 2, ::5] = 255
-    return sliding_window_view(noisy, shape.width, axis=1)[:, : shape.steps * pan : pan].transpose(1, 0, 3, 2)
+    picture = np.repeat(scene.astype(np.uint8)[:, :, None], 3, axis=2)
+    textured = picture[shape.height // 3 : shape.height * 2 // 3]
+    textured += rng.integers(0, 16, textured.shape, np.uint8)
+    return sliding_window_view(picture, shape.width, axis=1)[:, : shape.steps * pan : pan].transpose(1, 0, 3, 2)
 
 
 def values(shape: Shape, episode: int) -> dict[str, Any]:
@@ -61,7 +63,15 @@ def values(shape: Shape, episode: int) -> dict[str, Any]:
     rng = np.random.default_rng(episode)
     kinds = {"actions": (7,)} if shape.cameras else NUMBERS
     made: dict[str, Any] = {path: rng.normal(size=(shape.steps, *size)) for path, size in kinds.items()}
+    if shape.depth:
+        made["obs/front_depth"] = _depth(shape.steps)
     return made | {path: frames(shape, i + episode) for i, path in enumerate(shape.cameras)}
+
+
+def _depth(steps: int) -> Any:
+    """(steps, 120, 160, 1) float32, metres: a slope that comes nearer."""
+    slope = np.add.outer(np.linspace(1, 2, 120), np.linspace(0, 0.5, 160))[:, :, None]
+    return (slope * np.linspace(1, 0.5, steps)[:, None, None, None]).astype(np.float32)
 
 
 def write_hdf5(path: Path, shape: Shape) -> None:

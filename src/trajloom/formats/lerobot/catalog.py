@@ -16,7 +16,8 @@ from trajloom.tables import Array
 
 UNREADABLE = (OSError, pa.ArrowException, ValueError, KeyError, TypeError, AttributeError, OverflowError)
 MAX_NUMBER = 1 << 31
-BUFFER_BYTES = 1 << 20
+BUFFER_BYTES = 1 << 16
+"""Read ahead of each column, of each of the files that are open."""
 
 
 @dataclass

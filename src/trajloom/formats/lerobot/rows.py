@@ -19,8 +19,8 @@ from trajloom.formats.lerobot.video import Frames
 from trajloom.schema import Column
 from trajloom.tables import Array, Rest
 
-MAX_OPEN = 8
-"""Files kept open between the batches of a part."""
+MAX_OPEN = 3
+"""Files of one video, or of some columns, kept open between batches: as many parts may be read at the same time."""
 BATCH_BYTES = 8 << 20
 """Size of what is decoded of a file at a time: its numbers unpacked, its images packed as they are."""
 MAX_BATCH_ROWS = 1024
@@ -109,7 +109,8 @@ class LeRobotRows:
     extras: Sequence[Rest] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     """Path in `rest` -> feature of text, which no column of ours can hold."""
-    _open: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+    _open: dict[tuple[str, ...], dict[tuple[str, int], Any]] = field(default_factory=dict)
+    """Columns -> file and row (of videos: frame) at which a reader of them stands, those used last."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}
@@ -182,10 +183,10 @@ class LeRobotRows:
     ) -> dict[str, list[pa.Array]]:
         found: dict[str, list[pa.Array]] = {name: [] for name in names}
         for file, start, stop in self._spans(pieces):
-            reader = self._open.pop((file, names, start), None) or Forward(folder, file, names, start, row_bytes)
+            reader = self._at(names, file, start) or Forward(folder, file, names, start, row_bytes)
             for name, values in reader.take(stop - start).items():
                 found[name].append(values)
-            self._keep((file, names, stop), reader)
+            self._keep(names, file, stop, reader)
         return found
 
     def _spans(self, pieces: Sequence[Piece]) -> list[tuple[str, int, int]]:
@@ -200,15 +201,17 @@ class LeRobotRows:
                 spans.append((place.file, first, last))
         return spans
 
-    def _keep(self, key: tuple[Any, ...], reader: Any) -> None:
-        replaced = self._open.pop(key, None)
+    def _at(self, names: tuple[str, ...], file: str, row: int) -> Any:
+        return self._open.get(names, {}).pop((file, row), None)
+
+    def _keep(self, names: tuple[str, ...], file: str, row: int, reader: Any) -> None:
+        known = self._open.setdefault(names, {})
+        replaced = known.pop((file, row), None)
         if replaced is not None:
             replaced.close()
-        self._open[key] = reader
-        while len(self._open) > MAX_OPEN:
-            oldest = self._open.pop(next(iter(self._open)), None)
-            if oldest is not None:
-                oldest.close()
+        known[file, row] = reader
+        while len(known) > MAX_OPEN:
+            known.pop(next(iter(known))).close()
 
     # ---- video
 
@@ -220,10 +223,10 @@ class LeRobotRows:
             if held.name in self.places[episode].videos:
                 file, first = self.places[episode].videos[held.name]
                 times = [first + k / self.fps for k in range(start, stop)]
-                key = (file, round(times[0] * self.fps))
-                reader = self._open.pop(key, None) or Frames(folder, file, times[0], 0.45 / self.fps)
+                frame = round(times[0] * self.fps)
+                reader = self._at((held.name,), file, frame) or Frames(folder, file, times[0], 0.45 / self.fps)
                 out[at : at + stop - start] = reader.take(times, shape)
-                self._keep((file, key[1] + stop - start), reader)
+                self._keep((held.name,), file, frame + stop - start, reader)
             at += stop - start
         return out
 
