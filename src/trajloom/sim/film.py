@@ -1,5 +1,6 @@
 """Pictures of stored states, made by MuJoCo after the fact."""
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 
@@ -15,13 +16,26 @@ SIZE = (512, 512)
 
 def must_render() -> None:
     """Raise RunError, saying what to do, where this process cannot draw."""
+    told = sys.unraisablehook
+    # MuJoCo cannot close what it could not open, and says so
+    sys.unraisablehook = lambda _: None
+    try:
+        fault = _fault()
+    finally:
+        sys.unraisablehook = told
+    if fault:
+        raise RunError(
+            f"cannot draw: MuJoCo found no OpenGL ({fault}); install OSMesa or EGL and set MUJOCO_GL=osmesa or "
+            "MUJOCO_GL=egl before Python starts"
+        )
+
+
+def _fault() -> str | None:
     try:
         mujoco.Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), 8, 8).close()
     except Exception as error:  # of whatever library it was that looked for a screen
-        raise RunError(
-            f"cannot draw: MuJoCo found no OpenGL ({type(error).__name__}: {error}); install OSMesa or EGL and "
-            "set MUJOCO_GL=osmesa or MUJOCO_GL=egl before Python starts"
-        ) from error
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def frames(xml: str, states: NDArray[np.floating], cameras: Sequence[str], skip: int) -> Iterator[NDArray[np.uint8]]:
