@@ -115,6 +115,7 @@ def test_training_on_the_loader_learns(reach):
             state = torch.cat([batch["observations"][name] for name in OBSERVATIONS], dim=-1)
             loss = torch.nn.functional.mse_loss(model(state), batch["actions"])
             losses.append(loss.item())
-            for weights, slope in zip(model.parameters(), torch.autograd.grad(loss, [*model.parameters()]), strict=True):
+            slopes = torch.autograd.grad(loss, [*model.parameters()])
+            for weights, slope in zip(model.parameters(), slopes, strict=True):
                 weights.data -= 0.2 * slope
     assert losses[-1] < losses[0]
