@@ -9,6 +9,7 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,13 +31,13 @@ ATTEMPTS, TRIES, SEED = 200, 4, 211
 BACKWARDS = ("_remember", "_restore", "_keep_time", "_failed", "_budget_is_used_up")
 
 
-def made(folder: Path, name: str, attempts: int, **options: object) -> tl.Dataset:
+def made(folder: Path, name: str, attempts: int, **options: Any) -> tl.Dataset:
     """The dataset of so many attempts."""
     task, variant = name.split("-")
     out = folder / "-".join([name, *(f"{key}{value}" for key, value in options.items())])
     generate(
         sources_for(task, variant, folder), out, task=task, variant=variant, attempts=attempts, seed=SEED, **options
-    )  # pyright: ignore[reportArgumentType]
+    )
     return tl.read(out)
 
 

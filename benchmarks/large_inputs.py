@@ -145,6 +145,7 @@ def write_mcap(path: Path, shape: Shape) -> None:
             writer = Writer(file)
             writer.start()
             arrays = values(shape, i)
+            messages: dict[str, tuple[tuple[str, str, bytes], Iterator[bytes]]]
             messages = {name: (IMAGE, _images(arrays.pop(name))) for name in shape.cameras}
             flat = np.concatenate([array.reshape(shape.steps, -1) for array in arrays.values()], axis=1)
             messages["robot"] = NUMBERS_MESSAGE, _lists(flat)

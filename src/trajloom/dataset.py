@@ -9,11 +9,12 @@ import polars as pl
 
 from trajloom import formats, store
 from trajloom.edit import actions as converting
-from trajloom.edit import resample as resampling
 from trajloom.edit import resize as resizing
 from trajloom.edit.drop import drop_columns
 from trajloom.edit.episodes import Wanted, ranges
 from trajloom.edit.merge import merge as merged
+from trajloom.edit.resample import resample
+from trajloom.edit.resample_rules import Method, Rule
 from trajloom.edit.select import select
 from trajloom.edit.slice import slice_steps
 from trajloom.edit.split import split
@@ -247,7 +248,7 @@ class Dataset:
             formats.write(name, self.source, path, overwrite=overwrite, progress=progress, options=options)
 
     def resample(
-        self, hz: float, *, method: resampling.Method = "linear", columns: Mapping[str, resampling.Rule] | None = None,
+        self, hz: float, *, method: Method = "linear", columns: Mapping[str, Rule] | None = None,
         from_hz: float | None = None,
     ) -> "Dataset":  # fmt: skip
         """The dataset at another rate, by its timestamps; see `edit.resample` for what becomes of each column.
@@ -258,7 +259,7 @@ class Dataset:
             columns: Rules of single columns: "linear", "slerp", "nearest" or "previous".
             from_hz: The rate that it had, where it does not say.
         """
-        return Dataset(resampling.resample(self.source, hz, method=method, columns=columns, from_hz=from_hz))
+        return Dataset(resample(self.source, hz, method=method, columns=columns, from_hz=from_hz))
 
     def resize(
         self, height: int, width: int, *, columns: Sequence[str] | None = None, method: resizing.Method = "area"

@@ -8,7 +8,8 @@ from trajloom.augment import _checks
 from trajloom.augment._source import edited, edited_header
 from trajloom.augmentation import Augmentation, RngOf, batch_aug
 from trajloom.batch import Batch
-from trajloom.edit import resample as resampling
+from trajloom.edit.resample import resample
+from trajloom.edit.resample_rules import Method, Rule
 from trajloom.formats import Source
 from trajloom.schema import Header
 
@@ -22,9 +23,9 @@ class Resample(Augmentation):
 
     hz: float
     """Steps a second."""
-    method: resampling.Method = "linear"
+    method: Method = "linear"
     """"linear" (and SLERP for rotations), or "nearest" to interpolate nothing."""
-    columns: Mapping[str, resampling.Rule] = field(default_factory=dict)
+    columns: Mapping[str, Rule] = field(default_factory=dict)
     """Rules of single columns: "linear", "slerp", "nearest" or "previous"."""
     from_hz: float | None = None
     """The rate that the dataset had, where it does not say."""
@@ -42,4 +43,4 @@ class Resample(Augmentation):
 
     @property
     def _change(self) -> partial[Source]:
-        return partial(resampling.resample, hz=self.hz, method=self.method, columns=self.columns, from_hz=self.from_hz)
+        return partial(resample, hz=self.hz, method=self.method, columns=self.columns, from_hz=self.from_hz)
