@@ -1,5 +1,6 @@
 """Pictures of stored states, made by MuJoCo after the fact."""
 
+import gc
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ def must_render() -> None:
     sys.unraisablehook = lambda _: None
     try:
         fault = _fault()
+        gc.collect()
     finally:
         sys.unraisablehook = told
     if fault:
