@@ -1,6 +1,6 @@
 """HDF5 to dataset and back, against h5py merely reading and writing the same arrays; and memory on a large file.
 
-Claims: at most 1.2 times h5py reading, and 1.5 times h5py writing; anonymous memory stays under 500 MB on 2 GB.
+Claims: at most 1.2 times h5py's reading and 1.5 times its writing; anonymous memory under 500 MB on a file of 2 GB.
 
     python benchmarks/bench_hdf5.py [--memory [GB]]
 """

@@ -4,6 +4,7 @@ import json
 import struct
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
+rlds_files, robodm_files = import_module("rlds_files"), import_module("robodm_files")
 
 HZ = 20
 NUMBERS: Mapping[str, tuple[int, ...]] = {
@@ -90,8 +92,6 @@ def write_hdf5(path: Path, shape: Shape) -> None:
 
 def write_rlds(path: Path, shape: Shape) -> None:
     """TFRecords of whole episodes, images as PNG."""
-    import rlds_files
-
     path.mkdir()
     features: dict[str, Any] = {}
     with open(path / "toy-train.tfrecord-00000-of-00001", "wb") as file:
@@ -105,16 +105,12 @@ def write_rlds(path: Path, shape: Shape) -> None:
 
 
 def _rlds_feature(array: Any) -> dict[str, Any]:
-    import rlds_files
-
     if array.dtype == np.uint8:
         return {"image": {"dtype": "uint8", "shape": {"dimensions": [str(n) for n in array.shape[1:]]}}}
     return rlds_files.tensor("float32", *array.shape[1:])
 
 
 def _rlds_values(array: Any) -> Any:
-    import rlds_files
-
     if array.dtype != np.uint8:
         return array
     few = [rlds_files.png(frame) for frame in array[:8]]  # packing them all would take most of the benchmark's time
@@ -123,8 +119,6 @@ def _rlds_values(array: Any) -> Any:
 
 def write_robodm(path: Path, shape: Shape) -> None:
     """One trajectory a file; images as H.264."""
-    import robodm_files
-
     path.mkdir()
     times = (np.arange(shape.steps) * (1000 // HZ)).tolist()
     for i in range(shape.episodes):
@@ -158,8 +152,8 @@ def write_mcap(path: Path, shape: Shape) -> None:
             writer.finish()
 
 
-NUMBERS_MESSAGE = "bench_msgs/msg/Numbers", "ros2msg", b"float64[] data"
-IMAGE = (
+NUMBERS_MESSAGE: tuple[str, str, bytes] = "bench_msgs/msg/Numbers", "ros2msg", b"float64[] data"
+IMAGE: tuple[str, str, bytes] = (
     "sensor_msgs/msg/Image",
     "ros2msg",
     b"uint32 height\nuint32 width\nstring encoding\nuint8 is_bigendian\nuint32 step\nuint8[] data",
