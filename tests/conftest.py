@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 HAS_SIMULATOR = find_spec("robosuite") is not None
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -15,6 +16,10 @@ THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 def examples(usual: int) -> int:
     """How many examples a law is tried on: as many as said, or twenty times as many where the run is thorough."""
     return 20 * usual if THOROUGH else usual
+
+
+settings.register_profile("here", max_examples=examples(30))
+settings.load_profile("here")
 
 
 def pytest_report_header() -> list[str]:
