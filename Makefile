@@ -7,8 +7,11 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 DEMO = demo-output
 
+# containers often say not to keep compiled bytecode; a test run starts dozens of processes, which would compile it anew
+export PYTHONDONTWRITEBYTECODE =
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test light lint check benchmark schemas interop interop-lerobot fuzz report-look clean
+.PHONY: help demo test laws light lint check benchmark schemas interop interop-lerobot fuzz report-look clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -25,6 +28,9 @@ demo: $(STAMP) ## ten human Lift demonstrations in, 20 new verified ones out
 
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+laws: $(STAMP) ## try every law on twenty times as many examples, and whole real files (an hour)
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n auto --dist worksteal --timeout 3600 $(ARGS)
 
 light: ## run the tests that need no simulator, in an environment without it (NumPy 2)
 	$(PYTHON) -m venv $(VENV)-light

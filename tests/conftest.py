@@ -1,12 +1,25 @@
 """What all tests share: which files need the simulator, and where the real files are that do not ship."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 HAS_SIMULATOR = find_spec("robosuite") is not None
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+"""Whether laws are tried on many examples and real files are used whole, as `make laws` does."""
+
+
+def examples(usual: int) -> int:
+    """How many examples a law is tried on: as many as said, or twenty times as many where the run is thorough."""
+    return 20 * usual if THOROUGH else usual
+
+
+settings.register_profile("here", max_examples=examples(30))
+settings.load_profile("here")
 
 
 def pytest_report_header() -> list[str]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import any_dataset
 import in_memory
 from any_dataset import assert_same
+from conftest import examples
 from trajloom import formats, tables
 from trajloom.errors import DamagedFileError, TrajloomWarning
 from trajloom.formats import Loss, Source, _aside
@@ -82,7 +83,7 @@ def back(native: Source, folder) -> Source:
     return _aside.restored(native, _aside.FolderShelf(str(folder)), "here")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(source=any_dataset.datasets(), data=st.data(), part_bytes=st.sampled_from([1, 1 << 20]))
 def test_a_dataset_comes_back_whatever_part_of_it_the_format_holds(source, data, part_bytes, tmp_path_factory):
     names = [c.name for c in (*source.header.steps, *source.header.episodes)]

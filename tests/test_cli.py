@@ -1,22 +1,33 @@
-"""The command line as a user types it: in a process of its own, on real files."""
+"""The command line as a user types it, on real files."""
 
 import json
 import subprocess
 import sys
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from trajloom.cli.main import typer_app
+from trajloom.cli.main import app, typer_app
 
 ROOT = Path(__file__).parents[1]
 HUMAN = ROOT / "examples" / "data" / "robomimic_lift_ph10_lowdim.hdf5"
 
 
-def trajloom(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "trajloom.cli.main", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, cwd=cwd, check=False)
+def trajloom(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user does, in this process."""
+    out, err, status = StringIO(), StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err), warnings.catch_warnings():
+        warnings.simplefilter("default")  # as for users; the command prints them
+        patch.setattr(sys, "argv", ["trajloom", *map(str, arguments)])
+        try:
+            app()
+        except SystemExit as left:
+            status = int(left.code or 0)
+    return subprocess.CompletedProcess(sys.argv, status, out.getvalue(), err.getvalue())
 
 
 def test_help_names_every_command_and_how_to_start():
@@ -69,7 +80,8 @@ def test_info_and_stats_print_json_for_other_programs():
 
 
 def test_a_file_that_is_not_there_is_one_line_on_standard_error():
-    failed = trajloom("info", "nowhere.hdf5")
+    words = [sys.executable, "-m", "trajloom.cli.main", "info", "nowhere.hdf5"]
+    failed = subprocess.run(words, capture_output=True, text=True, check=False)
     assert failed.returncode == 1
     assert failed.stdout == ""
     assert failed.stderr.startswith("trajloom: ")

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 import in_memory
 import trajloom as tl
+from conftest import examples
 from in_memory import MemoryEpisode, MemorySource
 from trajloom.check import Difference, diff, matched_by
 from trajloom.cli.main import typer_app
@@ -57,7 +58,7 @@ def names(found: list[Difference]) -> list[tuple[str, str]]:
 # ---- laws ------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(15))
 @given(lengths, cuts, cuts)
 def test_a_dataset_equals_itself_however_its_parts_and_batches_are_cut(lengths, ours, theirs):
     first, second = (
@@ -66,7 +67,7 @@ def test_a_dataset_equals_itself_however_its_parts_and_batches_are_cut(lengths, 
     assert list(diff(first, second)) == []
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(15))
 @given(st.data(), cuts, cuts)
 def test_a_single_flipped_bit_is_found_where_it_is(data, ours, theirs):
     sizes = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=5))
@@ -84,7 +85,7 @@ def test_a_single_flipped_bit_is_found_where_it_is(data, ours, theirs):
     assert (found.table, found.frame) == (("episodes", None) if column.startswith("init") else ("steps", frame))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(15))
 @given(st.permutations(range(5)), cuts)
 def test_episodes_are_matched_by_name_in_any_order(order, cut):
     first = in_memory.source()

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 import in_memory
 import trajloom as tl
-from conftest import SHARED_DATA
+from conftest import SHARED_DATA, examples
 from in_memory import MemoryEpisode, MemorySource
 from trajloom import check, formats, store
 from trajloom.check import Finding, checks, diff, doctor
@@ -103,7 +103,7 @@ def of(path: Path | str) -> dict[str, Finding]:
 # ---- the model -------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(10))
 @given(st.lists(st.integers(1, 6), max_size=6), cuts)
 def test_nothing_is_found_in_a_healthy_dataset(lengths, cut):
     seen = examine(healthy(lengths, episodes_per_part=cut[0], batch_rows=cut[1]))
@@ -112,7 +112,7 @@ def test_nothing_is_found_in_a_healthy_dataset(lengths, cut):
     assert (seen.episodes, seen.steps) == (len(lengths), sum(lengths))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(15))
 @given(st.data(), cuts, st.sampled_from([np.nan, np.inf, -np.inf]))
 def test_a_value_that_is_not_finite_is_found_in_any_column_of_floats(data, cut, value):
     source = healthy(episodes_per_part=cut[0], batch_rows=cut[1])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import in_memory
 import odd_hdf5
 import trajloom as tl
+from conftest import examples
 from in_memory import HEADER, MemoryEpisode, MemorySource
 from test_edit_select import attempts, episodes, must_fit_together, numbers, rest, steps
 from trajloom.dataset import Dataset
@@ -91,7 +92,7 @@ def test_values_come_through_whatever_their_columns_became():
             np.testing.assert_array_equal(found[leaf], values)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(
     lengths=st.lists(st.lists(st.integers(1, 4), max_size=4), min_size=2, max_size=4),
     per_part=st.integers(1, 3),
@@ -272,7 +273,7 @@ def test_different_formats_are_merged(tmp_path):
     assert len(tl.read(tmp_path / "both.hdf5")) == 3
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=SLOW)
 @given(one=odd_hdf5.odd_files(), two=odd_hdf5.odd_files())
 def test_odd_files_are_merged_whole_or_refused_with_a_reason(one, two, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("odd")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import in_memory
 import odd_hdf5
 import trajloom as tl
+from conftest import examples
 from trajloom.dataset import Dataset
 from trajloom.edit.drop import drop_columns
 from trajloom.edit.select import select
@@ -169,7 +170,7 @@ def test_a_condition_that_nothing_fulfils_gives_an_empty_dataset_and_says_so():
     must_fit_together(empty)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(chosen=st.sets(st.integers(0, 4), min_size=1), per_part=st.integers(1, 5), batch=st.integers(1, 6))
 def test_what_is_chosen_is_what_the_source_has_of_it_however_it_comes_in_parts(chosen, per_part, batch):
     source = in_memory.source(episodes_per_part=per_part, batch_rows=batch)
@@ -323,7 +324,7 @@ def test_names_may_be_swapped_and_our_own_names_may_be_given():
     assert steps(back).equals(steps(source))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(st.permutations([c.name for c in in_memory.HEADER.steps]))
 def test_names_given_and_taken_back_leave_everything_as_it_was(names):
     there = [c.name for c in in_memory.HEADER.steps]
@@ -420,7 +421,7 @@ def test_a_file_that_calls_actions_otherwise_does_so_until_they_are_renamed(tmp_
         assert list(moved["data/demo_0"]) == ["obs"]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=SLOW)
 @given(what=odd_hdf5.odd_files(), keep=st.integers(0, 15))
 def test_kept_demonstrations_of_odd_files_are_bit_equal(what, keep, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("odd")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import in_memory
 import odd_hdf5
 import trajloom as tl
+from conftest import examples
 from test_edit_select import attempts, episodes, must_fit_together, rest, steps
 from trajloom.dataset import Dataset
 from trajloom.edit.select import select
@@ -36,7 +37,7 @@ def quiet(source, start=None, stop=None, **more):
         return slice_steps(source, start, stop, **more)
 
 
-@settings(max_examples=35, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(start=BOUNDS, stop=BOUNDS, per_part=st.integers(1, 5), batch=st.integers(1, 6))
 def test_frames_are_those_that_python_would_choose_of_each_episode(start, stop, per_part, batch):
     source = in_memory.source(episodes_per_part=per_part, batch_rows=batch)
@@ -182,7 +183,7 @@ def test_a_slice_of_a_real_file_is_a_file_of_its_slices(tmp_path):
         assert now["data"].attrs["total"] == sum(len(d["actions"]) for d in now["data"].values())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=SLOW)
 @given(what=odd_hdf5.odd_files(), start=st.integers(-3, 2), stop=st.none() | st.integers(-1, 4))
 def test_every_array_of_odd_files_is_cut_as_python_cuts_it_or_left_as_it_is(
     what, start, stop, tmp_path_factory: pytest.TempPathFactory

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import examples
 from fake_scene import CLOSE, OPEN, FakeScene, expert_demo, place_spec
 from trajloom.engine.generate import Settings, attempt
 from trajloom.engine.segments import SourceDemo, Sources
@@ -19,7 +20,7 @@ from trajloom.seeding import rng_for
 from trajloom.task import Subtask, TaskSpec
 
 ARMS = ("left", "right")
-few = settings(deadline=None, max_examples=12)
+few = settings(deadline=None, max_examples=examples(6))
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import any_dataset
 import in_memory
 from any_dataset import assert_same, rows_of
+from conftest import examples
 from trajloom import formats
 from trajloom.errors import TrajloomWarning
 from trajloom.formats import Source
@@ -32,7 +33,7 @@ def again(source: Source, path: Path, layout: str) -> Source:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@settings(max_examples=20, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=examples(8), deadline=None, suppress_health_check=SLOW)
 @given(source=any_dataset.datasets(), foreign=st.booleans())
 def test_any_dataset_comes_back(layout, source, foreign, tmp_path_factory):
     layouts = {"format": "elsewhere", "x": [1]} if foreign else {}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import odd_hdf5
+from conftest import examples
 from trajloom import store
 from trajloom.errors import TrajloomWarning
 from trajloom.formats import Source, hdf5
@@ -51,13 +52,13 @@ def test_real_files_come_back_equal(path: Path, way: Any, tmp_path: Path):
     assert hdf5.equal(path, tmp_path / "out.hdf5") == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=SLOW)
 @given(what=odd_hdf5.odd_files())
 def test_odd_files_come_back_equal(what: dict[str, Any], tmp_path_factory: pytest.TempPathFactory):
     _comes_back_equal(what, tmp_path_factory.mktemp("odd"), directly)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=SLOW)
 @given(what=odd_hdf5.odd_files())
 def test_odd_files_come_back_equal_through_parquet(what: dict[str, Any], tmp_path_factory: pytest.TempPathFactory):
     _comes_back_equal(what, tmp_path_factory.mktemp("odd"), through_parquet)

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 import any_dataset
 import in_memory
 from any_dataset import assert_same, rows_of
+from conftest import examples
 from trajloom import store
 from trajloom.errors import DamagedFileError, HostileFileError, LayoutError, TrajloomError, TrajloomWarning
 from trajloom.formats import lerobot
@@ -51,7 +52,7 @@ def change(folder: Path, **values) -> None:
 # ---- laws ------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(source=any_dataset.datasets())
 def test_any_dataset_comes_back_as_it_was(source, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lerobot")

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 import any_dataset
 import in_memory
 from any_dataset import assert_same, rows_of
-from conftest import SHARED_DATA
+from conftest import SHARED_DATA, examples
 from trajloom import formats, read, store, tables
 from trajloom.errors import (
     DamagedFileError,
@@ -88,7 +88,7 @@ def by_pyarrow(path, table):
 # ---- ours, and back --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(source=any_dataset.datasets())
 def test_any_dataset_comes_back_from_one_file_and_from_a_folder(source, tmp_path_factory):
     folder = tmp_path_factory.mktemp("parquet")

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from conftest import examples
 from in_memory import HEADER, MemoryEpisode, MemorySource, episode, generated, source
 from trajloom import query, store
 from trajloom.dataset import Dataset, read
@@ -138,7 +139,7 @@ def test_moments_of_pieces_are_those_of_the_whole(values: np.ndarray, cuts: list
     np.testing.assert_array_equal(merged.high, whole.high)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(values=NUMBERS, batch_rows=st.integers(1, 40))
 def test_statistics_are_those_of_all_rows(values: np.ndarray, batch_rows: int):
     header = Header(steps=(Column(name="x", dtype="float64", shape=(3,), unit="m"),))

@@ -3,24 +3,26 @@
 import shutil
 import warnings
 from dataclasses import replace
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, note, settings
 
 import any_dataset
 import trajloom as tl
-from any_dataset import assert_same
-from conftest import SHARED_DATA
+from any_dataset import Tables, assert_same, read_whole
+from conftest import SHARED_DATA, THOROUGH, examples
+from real_parts import first_chunks, first_demonstrations
 from trajloom import formats
 from trajloom.dataset import NATIVE
+from trajloom.formats import Source
 
 ROOT = Path(__file__).parents[1]
 LIFT = ROOT / "examples" / "data" / "robomimic_lift_ph10_lowdim.hdf5"
 NAMES = [NATIVE, *(name for name in formats.names("write") if name in formats.names("read"))]
 SUFFIX = {name: "" if name == NATIVE else (formats.get(name).SUFFIXES or ("",))[0] for name in NAMES}
-PAIRS = [(a, b) for a in NAMES for b in NAMES if a != b]
 REAL = [
     "robomimic_lift_ph3_image.hdf5", "robosuite_1.4.1_lift/demo.hdf5", "robosuite_1.4.1_handover/demo.hdf5",
     "robosuite_1.0.1_stack/demo.hdf5", "pusht_first3.zarr",
@@ -40,22 +42,19 @@ def write(data: tl.Dataset, path: str, name: str) -> None:
     data.write(path, to=name, **({"fps": 20.0} if name == "lerobot" and data.header.control_hz is None else {}))
 
 
-def assert_equal(a: str, first: str, back: str) -> None:
-    """Assert that two foreign datasets are equal as the format itself sees it, and as tables."""
-    assert formats.get(a).equal(first, back) == []  # type: ignore[attr-defined]
-    assert_same_tables(a, first, back)
-
-
-def assert_same_tables(a: str, first: str, back: str) -> None:
-    """Assert that two datasets hold the same; how what is kept aside is spelled in ours does not count."""
-    found, wanted = (tl.read(path, format=None if a == NATIVE else a).source for path in (back, first))
+def assert_same_tables(a: str, wanted: Tables, back: str) -> None:
+    """Assert that a dataset holds what was wanted; how what is kept aside is spelled in ours does not count."""
     # the name of the file that was read
-    assert_same(found, wanted, but_for=frozenset({"sources"}))
+    assert_same(read(back, a), wanted, but_for=frozenset({"sources"}))
 
 
-@pytest.mark.parametrize(("a", "b"), PAIRS, ids=lambda name: name)
-def test_generated_datasets_come_back(a, b, tmp_path_factory):
-    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+def read(path: str, name: str) -> Source:
+    return tl.read(path, format=None if name == NATIVE else name).source
+
+
+@pytest.mark.parametrize("a", NAMES)
+def test_generated_datasets_come_back(a, tmp_path_factory):
+    @settings(max_examples=examples(3), deadline=None, suppress_health_check=list(HealthCheck))
     @given(source=any_dataset.datasets(max_episodes=3, max_steps=4))
     def law(source):
         folder = tmp_path_factory.mktemp("trip")
@@ -63,7 +62,11 @@ def test_generated_datasets_come_back(a, b, tmp_path_factory):
             warnings.simplefilter("ignore")
             first = str(folder / f"first{SUFFIX[a]}")
             write(tl.Dataset(source), first, a)
-            assert_same_tables(a, first, there_and_back(first, a, b, folder))
+            wanted = read_whole(read(first, a))
+            for b in (name for name in NAMES if name != a):
+                note(f"{a} -> {b} -> {a}")
+                (folder / b).mkdir()
+                assert_same_tables(a, wanted, there_and_back(first, a, b, folder / b))
         shutil.rmtree(folder)
 
     law()
@@ -84,25 +87,50 @@ def test_columns_that_single_steps_lack_come_back(b, tmp_path_factory):
     law()
 
 
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """Finds a real file by its name: some of its episodes, or the whole file in a thorough run; read once."""
+    folder = tmp_path_factory.mktemp("real")
+
+    @cache
+    def find(name: str) -> tuple[str, Tables]:
+        whole = LIFT if name == LIFT.name else SHARED_DATA / name
+        some = folder / name.replace("/", "-")
+        if THOROUGH:
+            some = whole
+        elif name.endswith(".zarr"):
+            first_chunks(whole, some)
+        else:
+            first_demonstrations(whole, some)
+        return str(some), read_whole(tl.read(str(some)).source)
+
+    return find
+
+
+def assert_it_comes_back(first: str, wanted: Tables, b: str, folder: Path) -> None:
+    """Assert that what comes back from B is equal as the file's own format sees it, and as tables."""
+    a = formats.find(first).NAME
+    if a != b:
+        back = there_and_back(first, a, b, folder)
+        assert formats.get(a).equal(first, back) == []  # type: ignore[attr-defined]
+        assert_same_tables(a, wanted, back)
+
+
 @pytest.mark.parametrize("b", [name for name in NAMES if name != "hdf5"])
-def test_the_shipped_demonstrations_come_back(b, tmp_path):
-    assert_equal("hdf5", str(LIFT), there_and_back(str(LIFT), "hdf5", b, tmp_path))
+def test_the_shipped_demonstrations_come_back(b, real, tmp_path):
+    assert_it_comes_back(*real(LIFT.name), b, tmp_path)
 
 
 @pytest.mark.shared_data
 @pytest.mark.skipif(not SHARED_DATA.exists(), reason="../shared/data is absent")
 @pytest.mark.parametrize("name", REAL)
 @pytest.mark.parametrize("b", NAMES)
-def test_real_files_come_back(name, b, tmp_path):
+def test_real_files_come_back(name, b, real, tmp_path):
     if "zarr" in (name, b) and find_spec("zarr") is None:
         pytest.skip("zarr is not installed")
-    first = str(SHARED_DATA / name)
-    a = formats.find(first).NAME
-    if a == b:
-        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert_equal(a, first, there_and_back(first, a, b, tmp_path))
+        assert_it_comes_back(*real(name), b, tmp_path)
 
 
 def test_the_table_is_the_one_that_is_committed():

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import examples
 from in_memory import HEADER, MemoryPart, MemorySource, episode, generated, source
 from trajloom import parquet, store, tables
 from trajloom.errors import DamagedFileError, LayoutError, OutputExistsError, SchemaError, SettingsError
@@ -163,7 +164,7 @@ def test_run_is_kept_in_the_commit_record(url: str):
 # ---- bytes depend on the rows alone ----------------------------------------------------------------------------
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(cuts=st.lists(st.integers(0, 400), max_size=6), group_rows=st.sampled_from([7, 100, 1000]))
 def test_same_rows_make_the_same_bytes_however_they_come(tmp_path_factory, cuts: list[int], group_rows: int):
     folder = tmp_path_factory.mktemp("bytes")
@@ -510,7 +511,7 @@ def test_a_damaged_commit_record_is_named(tmp_path: Path):
 
 
 @given(end=st.integers(0, 12), per_part=st.integers(1, 4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 def test_attempts_from_the_end_on_are_hidden(end: int, per_part: int):
     every = generated([1, 3, 4, 9], 12, episodes_per_part=per_part)
     url = "memory://test-store/hidden"

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import examples
 from trajloom.errors import SchemaError, ShapeError
 from trajloom.schema import ELEMENT_TYPES, Column, Header, check
 from trajloom.tables import (
@@ -55,7 +56,7 @@ def test_slices_and_chunks_come_back_too(given_, start, length):
     assert to_numpy(chunked, column).tobytes() == values.tobytes()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(15))
 @given(given_=columns_with_values())
 def test_parquet_and_ipc_keep_every_bit(given_):
     column, values = given_

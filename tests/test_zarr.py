@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import any_dataset
 import in_memory
 from any_dataset import assert_same
-from conftest import SHARED_DATA
+from conftest import SHARED_DATA, examples
 from trajloom import formats, store
 from trajloom.errors import (
     DamagedFileError,
@@ -46,7 +46,7 @@ def options(version: int) -> ours.WriteOptions:
 # ---- any dataset -> Zarr -> the same dataset -------------------------------------------------------------------
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(source=any_dataset.datasets(), way=st.sampled_from(WAYS))
 def test_any_dataset_comes_back(source, way, tmp_path_factory):
     folder = tmp_path_factory.mktemp("zarr")

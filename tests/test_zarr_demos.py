@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import any_dataset
 import in_memory
 from any_dataset import assert_same
+from conftest import examples
 from trajloom import formats, store
 from trajloom.errors import DamagedFileError, TrajloomError, TrajloomWarning
 from trajloom.formats import hdf5, zarr_demos
@@ -26,7 +27,7 @@ def options(version: int) -> zarr_demos.WriteOptions:
     return zarr_demos.WriteOptions(zarr_version=version)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(source=any_dataset.datasets(), way=st.sampled_from(WAYS))
 def test_any_dataset_comes_back(source, way, tmp_path_factory):
     folder = tmp_path_factory.mktemp("zarr")

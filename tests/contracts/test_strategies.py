@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import examples
 from trajloom.engine import select
 from trajloom.engine.select import Candidates, StackedStrategy, choose_by_infos, make_selection_strategy
 from trajloom.poses import make, rotation_from_axis_angle
@@ -38,7 +39,7 @@ def test_the_file_is_the_strategy_and_says_what_it_does(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 9))
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(15))
 def test_both_ways_to_ask_give_the_same_answer(name, seed, count):
     strategy, infos = make_selection_strategy(name), segments(seed, count)
     eef, cube = random_poses(rng_for(seed, "now"), 2)
