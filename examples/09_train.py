@@ -1,6 +1,7 @@
 """Clone the ten human Lift demonstrations' behaviour: a small network from observations to actions, from our loader."""
 
-import sys
+import argparse
+import os
 from pathlib import Path
 
 import torch
@@ -47,4 +48,10 @@ def main(steps: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 50)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", help="of the cache; by default the user's")
+    parser.add_argument("--steps", type=int, default=50)
+    given = parser.parse_args()
+    if given.folder:
+        os.environ["TRAJLOOM_CACHE"] = given.folder
+    main(given.steps)

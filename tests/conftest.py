@@ -1,6 +1,8 @@
 """What all tests share: which files need the simulator, and where the real files are that do not ship."""
 
 import os
+import re
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +24,14 @@ settings.register_profile("here", max_examples=examples(30))
 settings.load_profile("here")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory) -> Iterator[None]:
+    """Loaders of tests, and of the programs that tests start, leave the user's cache alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRAJLOOM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 def pytest_report_header() -> list[str]:
     """Say what is not run, and why."""
     absent = []
@@ -37,7 +47,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     if HAS_SIMULATOR or collection_path.suffix != ".py":
         return None
     # tasks are run without it
-    text = collection_path.read_text().replace("trajloom.run.tasks", "")
+    text = re.sub(r"trajloom\.run\.(tasks|spawning)", "", collection_path.read_text())
     return True if "trajloom.sim" in text or "trajloom.run" in text else None
 
 

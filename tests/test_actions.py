@@ -419,5 +419,5 @@ def test_targets_under_settings_that_say_changes_are_refused(xyz):
 
 
 def test_changes_under_settings_that_say_targets_are_refused():
-    with pytest.raises(SourceError, match="out of reach, where targets are said"):
+    with pytest.raises(SourceError, match="out of reach of targets, as they are said to be"):
         acts_of(actions(robosuite(some(12), {**FLAT, "control_delta": False}), "delta"))

@@ -5,7 +5,6 @@ import hashlib
 import json
 import threading
 import weakref
-from multiprocessing import spawn
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from trajloom.ingest import (
     create_vla_dataset_from_pytorch_dataset,
     create_vla_dataset_from_source,
 )
-from trajloom.ingest.spawning import without_main
 
 
 @pytest.fixture(autouse=True)
@@ -508,14 +506,6 @@ def test_what_cannot_be_sent_to_workers_is_said_and_made_here(tmp_path: Path, mo
     monkeypatch.setattr("trajloom.ingest.conduct.PATIENCE", -1.0)
     with pytest.warns(TrajloomWarning, match="working on in this process alone"):
         assert ingest(source, tmp_path / "here").count() == 40
-
-
-def test_workers_do_not_run_the_script_again():
-    with without_main():
-        theirs = spawn.get_preparation_data("Dask Worker process (from Nanny)")
-        others = spawn.get_preparation_data("Process-1")
-    assert not any("main" in name for name in theirs)
-    assert any("main" in name for name in others)
 
 
 # ---- the result ------------------------------------------------------------------------------------------------

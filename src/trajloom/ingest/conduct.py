@@ -25,7 +25,6 @@ from trajloom.ingest.interface import DataIngestionInterface
 from trajloom.ingest.oddities import typed
 from trajloom.ingest.place import Place, anywhere
 from trajloom.ingest.settle import Task, settle
-from trajloom.ingest.spawning import without_main
 from trajloom.ingest.taking import computes
 from trajloom.ingest.unit import Job, Record, make
 from trajloom.ingest.widening import joined
@@ -148,7 +147,6 @@ class Conductor:
         scratch = anywhere(self.config.scratch or f"{self.place.path.rstrip('/')}.scratch")
         workers = min(self.config.workers, cores())
         with (
-            without_main(),
             cluster(self.config.client, workers=workers, scratch=scratch) as client,
             _shared(scratch, pickled) as file,
         ):

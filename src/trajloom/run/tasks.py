@@ -21,6 +21,7 @@ from distributed.scheduler import KilledWorker
 from trajloom.errors import RunError
 from trajloom.generation.worker import PROBE
 from trajloom.run.cluster import check_workers, connect, first_done, threads_of
+from trajloom.run.spawning import without_main
 
 QUIET = {"distributed.admin.large-graph-warning-threshold": "1GB"}
 
@@ -41,7 +42,7 @@ def cluster(
     Raises:
         RunError: A worker cannot read `scratch`, or workers have different versions.
     """
-    with connect(workers, threads, client) as connected:
+    with without_main(), connect(workers, threads, client) as connected:
         if scratch is not None:
             scratch = scratch if "://" in scratch else os.path.abspath(scratch)
             check_workers(connected, scratch)

@@ -1,14 +1,17 @@
 """Independent tasks on real Dask workers."""
 
 import os
+import sys
 import time
 from itertools import count
+from multiprocessing import spawn
 from pathlib import Path
 
 import pytest
 from distributed import Client
 
 from trajloom.errors import RunError
+from trajloom.run.spawning import without_main
 from trajloom.run.tasks import cluster, run_tasks
 
 pytestmark = pytest.mark.cluster
@@ -85,3 +88,13 @@ def test_an_address_serves_as_well(client):
     with cluster(client.scheduler.address) as other:
         assert isinstance(other, Client)
         assert dict(run_tasks(other, square, [3])) == {0: 9}
+
+
+def test_workers_do_not_run_the_script_again(monkeypatch):
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "script.py", raising=False)
+    with without_main():
+        theirs = spawn.get_preparation_data("Dask Worker process (from Nanny)")
+        others = spawn.get_preparation_data("Process-1")
+    assert not any("main" in name for name in theirs)
+    assert any("main" in name for name in others)
