@@ -27,7 +27,7 @@ demo: $(STAMP) ## ten human Lift demonstrations in, 20 new verified ones out
 	$(BIN)/python scripts/demo.py --out $(DEMO)
 
 test: $(STAMP) ## run the tests
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 laws: $(STAMP) ## try every law on twenty times as many examples, and whole real files (an hour)
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n auto --dist worksteal --timeout 3600 $(ARGS)
@@ -36,7 +36,7 @@ light: ## run the tests that need no simulator, in an environment without it (Nu
 	$(PYTHON) -m venv $(VENV)-light
 	$(VENV)-light/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(VENV)-light/bin/python -m pip install --quiet --editable . --group dev
-	$(VENV)-light/bin/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(VENV)-light/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP) ## ruff and pyright
 	$(BIN)/ruff check

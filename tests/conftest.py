@@ -11,6 +11,8 @@ from hypothesis import settings
 
 HAS_SIMULATOR = find_spec("robosuite") is not None
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+COMPILES = "test_policies.py"
+"""The first file to need the control loop: where it was never compiled, that takes a minute, for which others wait."""
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 """Whether laws are tried on many examples and real files are used whole, as `make laws` does."""
 
@@ -52,6 +54,18 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    marks: dict[Path, set[str]] = {}
     for item in items:
         if not HAS_SIMULATOR and item.get_closest_marker("sim"):
             item.add_marker(pytest.mark.skip(reason="needs trajloom[sim]"))
+        marks.setdefault(item.path, set()).update(mark.name for mark in item.iter_markers())
+    items.sort(key=lambda item: _turn(item.path.name, marks[item.path]))
+
+
+def _turn(file: str, marks: set[str]) -> int:
+    """When it is a file's turn, where processes share the files: long ones come early, and none waits for another."""
+    if file == COMPILES:
+        return 0
+    if "sim" not in marks:
+        return 1
+    return 2 if "cluster" in marks else 3

@@ -101,7 +101,8 @@ def real(tmp_path_factory):
         elif name.endswith(".zarr"):
             first_chunks(whole, some)
         else:
-            first_demonstrations(whole, some)
+            # one demonstration of images is as much as a hundred of numbers
+            first_demonstrations(whole, some, keep=1 if "image" in name else 2)
         return str(some), read_whole(tl.read(str(some)).source)
 
     return find
