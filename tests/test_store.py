@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,12 +20,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from in_memory import HEADER, MemoryPart, MemorySource, episode, generated, source
+from in_memory import HEADER, MemoryEpisode, MemoryPart, MemorySource, episode, generated, source
 from trajloom import parquet, store, tables
 from trajloom.errors import DamagedFileError, LayoutError, OutputExistsError, SchemaError, SettingsError
 from trajloom.folder import Folder
 from trajloom.formats import Source
 from trajloom.schema import Column, Header
+from trajloom.store import reader
 
 URLS = ("{tmp}/data", "file://{tmp}/data", "memory://test-store/{name}")
 
@@ -113,6 +115,22 @@ def test_one_episode_is_read_without_the_others(tmp_path: Path, monkeypatch: pyt
     rows = pa.Table.from_batches(part.steps_of(1, ["frame_index", "actions"]))
     assert rows.column("frame_index").to_pylist() == list(range(40))
     assert list(part.steps_of(7)) == []
+
+
+def test_what_was_fetched_of_a_part_at_a_url_is_let_go_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 100_000)
+    monkeypatch.setattr(reader, "BATCH_BYTES", 50_000)
+    noise = np.random.default_rng(0).normal(size=(10_000, 50))
+    header = Header(steps=(Column(name="actions", dtype="float64", shape=(50,)),))
+    row = {"episode_index": 0, "name": "demo_0", "length": 10_000, "attrs": "{}"}
+    url = f"memory://test-store/{tmp_path.name}"
+    store.write(MemorySource(header, [MemoryEpisode(row, {"actions": noise})]), url)
+    (part,) = store.open_store(url).parts()
+    tracemalloc.start()
+    assert sum(batch.num_rows for batch in part.steps()) == len(noise)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < noise.nbytes / 2
 
 
 def test_order_of_parts_is_that_of_their_numbers(tmp_path: Path):
