@@ -161,6 +161,7 @@ def test_same_rows_make_the_same_bytes_however_they_come(tmp_path_factory, cuts:
     rows = pa.Table.from_batches(source((150, 250)).parts()[0].steps()).combine_chunks()
     bounds = sorted({0, rows.num_rows, *cuts})
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet, "MAX_PENDING", 2)
         patch.setattr(parquet, "GROUP_BYTES", group_rows * parquet.ParquetFile(folder / "x", rows.schema)._row_weight)
         for name, pieces in (("whole", [0, rows.num_rows]), ("cut", bounds)):
             file = parquet.ParquetFile(folder / name, rows.schema)
