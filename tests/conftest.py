@@ -1,5 +1,6 @@
 """What all tests share: which files need the simulator, and where the real files are that do not ship."""
 
+import gc
 import os
 import re
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ def examples(usual: int) -> int:
     return 20 * usual if THOROUGH else usual
 
 
-settings.register_profile("here", max_examples=examples(30))
+# machines are busy: how long an example takes says nothing
+settings.register_profile("here", max_examples=examples(30), deadline=None)
 settings.load_profile("here")
 
 
@@ -32,6 +34,18 @@ def cache_of_the_tests(tmp_path_factory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRAJLOOM_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def scenes_go_with_their_file(request) -> Iterator[None]:
+    """A file's scenes, of 0.1 GB each, are let go of when its tests are done."""
+    yield
+    mine = [thing for thing in vars(request.module).values() if hasattr(thing, "cache_clear")]
+    mine = [thing for thing in mine if thing.__module__ == request.module.__name__]
+    for thing in mine:
+        thing.cache_clear()
+    if mine or request.node.get_closest_marker("sim"):
+        gc.collect()
 
 
 def pytest_report_header() -> list[str]:

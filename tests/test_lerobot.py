@@ -19,9 +19,10 @@ from any_dataset import assert_same, rows_of
 from conftest import examples
 from trajloom import store
 from trajloom.errors import DamagedFileError, HostileFileError, LayoutError, TrajloomError, TrajloomWarning
-from trajloom.formats import lerobot
-from trajloom.formats.lerobot import rows
+from trajloom.formats import _columnar, lerobot
+from trajloom.formats.lerobot import files, rows
 from trajloom.formats.lerobot.names import our_names, our_path, their_name, their_names
+from trajloom.schema import Column, Header
 from trajloom.tables import Rest, rest_rows
 
 
@@ -90,6 +91,21 @@ def test_rows_are_the_same_however_few_are_decoded_at_a_time(written, size, monk
     whole = steps(written)
     monkeypatch.setattr(rows, "BATCH_BYTES", size)
     assert steps(written).equals(whole)
+
+
+def test_what_was_read_of_an_episode_is_let_go_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "GROUP_BYTES", 100_000)
+    monkeypatch.setattr(_columnar, "BATCH_BYTES", 100_000)
+    frames = np.random.default_rng(0).integers(0, 256, (400, 64, 64, 3), dtype=np.uint8)
+    header = Header(steps=(Column(name="obs/image", dtype="uint8", shape=(64, 64, 3)),), control_hz=20.0)
+    row = {"episode_index": 0, "name": "demo_0", "length": 400, "attrs": "{}"}
+    episode = in_memory.MemoryEpisode(row, {"obs/image": frames})
+    lerobot.write(in_memory.MemorySource(header, [episode], batch_rows=10), tmp_path / "long")
+    part = lerobot.read(tmp_path / "long").parts()[0]
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in part.steps()]
+    assert len(held) > 10
+    assert max(held) < frames.nbytes / 5
 
 
 def test_another_s_folder_through_our_store_is_equal(written, tmp_path):

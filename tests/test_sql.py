@@ -131,7 +131,8 @@ def test_a_statement_is_lazy(tmp_path: Path):
 
 def test_csv_spreads_tensors_and_json_keeps_them(stored: Path):
     statement = (
-        'SELECT actions, "obs/image", splits, 0.5 AS half FROM steps JOIN episodes USING (episode_index) LIMIT 2'
+        'SELECT actions, "obs/image", splits, 0.5 AS half FROM steps JOIN episodes USING (episode_index) '
+        "ORDER BY episode_index, frame_index LIMIT 2"
     )
     rows = list(csv.DictReader(io.StringIO(run("sql", stored, statement, "--format", "csv"))))
     assert list(rows[0]) == ["actions[0]", "actions[1]", "actions[2]", "obs/image", "splits", "half"]

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,12 +21,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import examples
-from in_memory import HEADER, MemoryPart, MemorySource, episode, generated, source
+from in_memory import HEADER, MemoryEpisode, MemoryPart, MemorySource, episode, generated, source
 from trajloom import parquet, store, tables
 from trajloom.errors import DamagedFileError, LayoutError, OutputExistsError, SchemaError, SettingsError
 from trajloom.folder import Folder
 from trajloom.formats import Source
 from trajloom.schema import Column, Header
+from trajloom.store import reader
 
 URLS = ("{tmp}/data", "file://{tmp}/data", "memory://test-store/{name}")
 
@@ -143,6 +145,22 @@ def test_names_of_columns_that_are_no_text_are_damage(tmp_path):
         list(store.open_store(str(tmp_path / "data")).parts()[0].steps())
 
 
+def test_what_was_fetched_of_a_part_at_a_url_is_let_go_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 100_000)
+    monkeypatch.setattr(reader, "BATCH_BYTES", 50_000)
+    noise = np.random.default_rng(0).normal(size=(10_000, 50))
+    header = Header(steps=(Column(name="actions", dtype="float64", shape=(50,)),))
+    row = {"episode_index": 0, "name": "demo_0", "length": 10_000, "attrs": "{}"}
+    url = f"memory://test-store/{tmp_path.name}"
+    store.write(MemorySource(header, [MemoryEpisode(row, {"actions": noise})]), url)
+    (part,) = store.open_store(url).parts()
+    tracemalloc.start()
+    assert sum(batch.num_rows for batch in part.steps()) == len(noise)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < noise.nbytes / 2
+
+
 def test_order_of_parts_is_that_of_their_numbers(tmp_path: Path):
     writer = store.create(str(tmp_path), HEADER)
     parts = source([1] * 6, episodes_per_part=1).parts()
@@ -171,6 +189,7 @@ def test_same_rows_make_the_same_bytes_however_they_come(tmp_path_factory, cuts:
     rows = pa.Table.from_batches(source((150, 250)).parts()[0].steps()).combine_chunks()
     bounds = sorted({0, rows.num_rows, *cuts})
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet, "MAX_PENDING", 2)
         patch.setattr(parquet, "GROUP_BYTES", group_rows * parquet.ParquetFile(folder / "x", rows.schema)._row_weight)
         for name, pieces in (("whole", [0, rows.num_rows]), ("cut", bounds)):
             file = parquet.ParquetFile(folder / name, rows.schema)

@@ -13,6 +13,8 @@ GROUP_BYTES = 16 << 20
 """Uncompressed size at which a row group is cut."""
 GROUP_ROWS = 1 << 16
 """Rows at which a row group is cut, if its size did not do it."""
+MAX_PENDING = 64
+"""Batches that wait for a row group to be full before they are joined."""
 COMPRESSION_LEVEL = 1
 
 
@@ -50,6 +52,9 @@ class ParquetFile:
             start = stop
             if self._weight >= GROUP_BYTES:
                 self._cut()
+            elif len(self._pending) == MAX_PENDING:
+                # NumPy's small arrays, left between large ones that are gone, keep their memory from being used again
+                self._pending = self._joined().to_batches()
         self.rows += batch.num_rows
 
     def close(self, metadata: Mapping[str, str] | None = None) -> None:
@@ -65,10 +70,13 @@ class ParquetFile:
 
     def _cut(self) -> None:
         if self._pending:
-            # one chunk: Parquet's pages are cut at the ends of chunks too
-            table = pa.Table.from_batches(self._pending, schema=self.schema).combine_chunks()
+            table = self._joined()
             self._writer.write_table(table, row_group_size=max(1, table.num_rows))
             self._pending, self._weight = [], 0
+
+    def _joined(self) -> pa.Table:
+        """The rows that are pending, in one chunk: Parquet's pages are cut at the ends of chunks too."""
+        return pa.Table.from_batches(self._pending, schema=self.schema).combine_chunks()
 
     def _weights(self, batch: pa.RecordBatch) -> np.ndarray:
         weights = np.full(batch.num_rows, max(self._row_weight, GROUP_BYTES // GROUP_ROWS), dtype=np.int64)

@@ -20,6 +20,8 @@ BATCH_BYTES = 8 << 20
 """Uncompressed size of the batches that steps are read in."""
 UNREADABLE = (OSError, pa.ArrowException, ValueError, KeyError, TypeError, OverflowError, EOFError)
 """What Arrow raises on a damaged file."""
+AHEAD_GROUPS = 4
+"""Row groups of a file at a URL that are fetched together."""
 INDEX_OF = {"steps": "episode_index", "episodes": "episode_index", "attempts": "attempt", "rest": "episode_index"}
 """The column that says which attempt a row belongs to."""
 
@@ -169,10 +171,7 @@ class StoredPart:
                     f"{self._name(table)} has {rows} rows; its commit says {self.commit.rows(table)}"
                 )
             groups = range(file.num_row_groups) if only is None else _groups_with(file, self._rows_of(only))
-            batch_size = _batch_rows(file)
-            # an iterator of no row groups would be one of all
-            batches = file.iter_batches(batch_size, row_groups=list(groups), columns=need) if len(groups) else ()
-            for batch in batches:
+            for batch in _batches_of(file, groups, need):
                 kept = self._visible_rows(batch, INDEX_OF[table], only) if self._cuts(only) else batch
                 if kept.num_rows:
                     yield kept.select(wanted)
@@ -212,6 +211,14 @@ def _known(columns: Sequence[str], schema: pa.Schema, table: str) -> list[str]:
     if unknown:
         raise SchemaError(f"no columns {', '.join(unknown)} in {table}; there are: {', '.join(schema.names)}")
     return list(columns)
+
+
+def _batches_of(file: pq.ParquetFile, groups: Sequence[int], columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Rows of some row groups; a few of them at a time, for pyarrow keeps what it fetched until an iterator ends."""
+    rows = _batch_rows(file)
+    for start in range(0, len(groups), AHEAD_GROUPS):
+        some = list(groups[start : start + AHEAD_GROUPS])
+        yield from file.iter_batches(rows, row_groups=some, columns=columns)
 
 
 def _batch_rows(file: pq.ParquetFile) -> int:

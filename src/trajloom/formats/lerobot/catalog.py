@@ -48,8 +48,8 @@ WHERE_META = ("data/", "videos/", "meta/", "stats/", "dataset_from_index", "data
 def parquet(folder: Folder, name: str) -> pq.ParquetFile:
     """A Parquet file of the dataset, open."""
     try:
-        # without a buffer pyarrow reads a column's part of a row group, which others make of whole episodes, at once
-        return pq.ParquetFile(folder.open(*name.split("/")), buffer_size=BUFFER_BYTES)
+        # pyarrow would read a row group, which others make of whole episodes, at once; that pays at a URL alone
+        return pq.ParquetFile(folder.open(*name.split("/")), pre_buffer=not folder.local, buffer_size=BUFFER_BYTES)
     except FileNotFoundError as error:
         raise DamagedFileError(f"{folder.url}: {name} is not there") from error
     except UNREADABLE as error:

@@ -14,6 +14,8 @@ CHUNK_FILES = 1000
 DATA_BYTES = 100 << 20
 VIDEO_BYTES = 200 << 20
 GROUP_BYTES = 16 << 20
+MAX_PENDING = 64
+"""Tables that wait for a row group to be full before they are joined."""
 
 
 def place(number: int) -> tuple[int, int]:
@@ -50,6 +52,9 @@ class DataFiles:
         if table.num_rows:
             self._pending.append(table)
             self._weight += table.nbytes
+            if len(self._pending) == MAX_PENDING:
+                # NumPy's small arrays, left between frames that are gone, would keep their memory from being used again
+                self._pending = [pa.concat_tables(self._pending).combine_chunks()]
         if self._weight >= GROUP_BYTES:
             self._cut()
 

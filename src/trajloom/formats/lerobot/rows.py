@@ -57,7 +57,9 @@ class Forward:
         self._skip = start - (int(ends[group - 1]) if group else 0)
         stored = self._stored_bytes(group, columns) if group < len(counts) else 0
         rows = min(MAX_BATCH_ROWS, max(1, BATCH_BYTES // max(1, row_bytes, stored)))
-        self._batches = self._file.iter_batches(rows, row_groups=range(group, len(counts)), columns=list(columns))
+        # one row group after the other: pyarrow keeps what it fetched ahead until an iterator ends
+        groups = range(group, len(counts))
+        self._batches = (b for g in groups for b in self._file.iter_batches(rows, row_groups=[g], columns=[*columns]))
         self._held: pa.RecordBatch | None = None
 
     def _stored_bytes(self, group: int, columns: Sequence[str]) -> int:
