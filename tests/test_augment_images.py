@@ -96,7 +96,7 @@ def test_a_shift_repeats_the_border_and_goes_no_farther_than_asked():
     found = applied(Shift(pixels=2), filmed(image, (1,) * 60)).array(IMAGE)
     ways = set()
     for one in found:
-        down, right = 5 - one[5, 5, 0] // 10, 5 - one[5, 5, 1] // 10
+        down, right = (5 - int(value) // 10 for value in one[5, 5, :2])
         ways.add((int(down), int(right)))
         rows, columns = np.clip(np.arange(12) - down, 0, 11), np.clip(np.arange(16) - right, 0, 15)
         np.testing.assert_array_equal(one, image[rows[:, None], columns])
