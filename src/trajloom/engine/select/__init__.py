@@ -115,6 +115,62 @@ class StackedStrategy(MG_SelectionStrategy):
         return self.choose(eef_pose, object_pose, candidates, rng=rng or rng_from_globals(), **kwargs)
 
 
+class NearestStrategy(StackedStrategy):
+    """A strategy that chooses among the sources that are nearest by some distance."""
+
+    @abstractmethod
+    def distance(
+        self, eef_pose: Poses, object_pose: Poses, candidates: Candidates, pos_weight: float, rot_weight: float
+    ) -> np.ndarray:
+        """(N,). How far each of the N candidates is; `candidates.object_at_start` is there."""
+
+    def choose(
+        self,
+        eef_pose: Poses,
+        object_pose: Poses | None,
+        candidates: Candidates,
+        *,
+        rng: np.random.Generator,
+        pos_weight: float = 1.0,
+        rot_weight: float = 1.0,
+        nn_k: int = 3,
+    ) -> int:
+        """One of the `nn_k` nearest, all equally likely.
+
+        Args:
+            eef_pose: (4, 4). End-effector pose now.
+            object_pose: (4, 4). Pose of the subtask's object now.
+            candidates: The N source segments.
+            rng: One double is drawn.
+            pos_weight, rot_weight: Weights of metres and radians in the distance.
+            nn_k: How many of the nearest may be chosen.
+
+        Source:
+            Mandlekar et al., MimicGen, CoRL 2023, appendix N.3.
+        """
+        return pick_among_nearest(self._checked(eef_pose, object_pose, candidates, pos_weight, rot_weight), nn_k, rng)
+
+    def chances(
+        self,
+        eef_pose: Poses,
+        object_pose: Poses | None,
+        candidates: Candidates,
+        pos_weight: float = 1.0,
+        rot_weight: float = 1.0,
+        nn_k: int = 3,
+        **kwargs: Any,
+    ) -> np.ndarray:
+        """(N,). The chances of `choose`."""
+        return chances_among_nearest(self._checked(eef_pose, object_pose, candidates, pos_weight, rot_weight), nn_k)
+
+    def _checked(
+        self, eef_pose: Poses, object_pose: Poses | None, candidates: Candidates, pos_weight: float, rot_weight: float
+    ) -> np.ndarray:
+        if object_pose is None or candidates.object_at_start is None:
+            raise SettingsError(f"{self.NAME} needs a subtask with an object_ref")
+        return self.distance(eef_pose, object_pose, candidates, pos_weight, rot_weight)
+
+
 @functools.cache
 def _load_files() -> None:
     for module in pkgutil.iter_modules(__path__):
