@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajloom.formats.hdf5.dialect import Dialect
-from trajloom.formats.hdf5.scan import Facts, Occurrences, Signature, portable
-from trajloom.formats.hdf5.storage import common_spelling, spellings
+from trajloom.formats.hdf5.scan import Facts, Occurrences, portable
+from trajloom.formats.hdf5.storage import Signature, common_spelling, spellings
 from trajloom.formats.hdf5.told import MAX_ROW_BYTES, Known, Table, Told
 from trajloom.schema import LINEAGE, Column, stored_name
 

@@ -8,7 +8,8 @@ from h5py import h5g, h5o
 
 from trajloom.formats.hdf5.file import Hdf5File
 from trajloom.formats.hdf5.rest import rows_together
-from trajloom.formats.hdf5.scan import Signature, Walker, raw
+from trajloom.formats.hdf5.scan import Walker, raw
+from trajloom.formats.hdf5.storage import Signature
 from trajloom.formats.hdf5.values import read_attrs, read_bytes, type_of
 
 

@@ -14,6 +14,7 @@ from trajloom.errors import DamagedFileError, LayoutError, TrajloomError
 from trajloom.folder import Folder
 from trajloom.formats._place import local_file
 from trajloom.formats.hdf5.columns import Plan
+from trajloom.formats.hdf5.headers import Headers
 from trajloom.formats.hdf5.heaps import has_endless_heap
 from trajloom.formats.hdf5.scan import UNREADABLE, first_line, raw
 from trajloom.formats.hdf5.values import rows_of, type_named
@@ -108,6 +109,11 @@ class Hdf5File:
     def folder(self) -> Path:
         """Where it, or its copy, lies."""
         return Path(self._local).resolve().parent
+
+    @cached_property
+    def headers(self) -> Headers:
+        """What is known of its datasets' headers."""
+        return Headers(self.descriptor, self.id, self.stamp[0])
 
     def group(self, path: str) -> h5g.GroupID:
         """A group by its path, whose links the scan has checked."""

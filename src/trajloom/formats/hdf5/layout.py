@@ -35,11 +35,11 @@ class Frame:
 
 def recognised(root: h5g.GroupID, where: str, dialect: Dialect) -> Frame:
     """The demonstrations and the file's own attributes; LayoutError where it is not of this layout."""
-    names = {text(name) for name, _ in members(root)}
+    names = {text(one.name) for one in members(root)}
     data = opened(root, root, raw(dialect.folder)) if dialect.folder else root
     if not isinstance(data, h5g.GroupID):
         raise LayoutError(f"{where}: expected {dialect.expected}; found {_listed(names, 'at its root')}")
-    inside = {text(name) for name, _ in members(data)}
+    inside = {text(one.name) for one in members(data)}
     attrs = {"/": read_attrs(root), dialect.folder or "/": read_attrs(data)}
     demos = sorted((name for name in inside if is_demo(root, data, name, dialect)), key=lambda n: _order(n, dialect))
     known = dialect.known_attrs & set(attrs[dialect.folder or "/"])

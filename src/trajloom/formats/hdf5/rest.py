@@ -8,8 +8,8 @@ from h5py import h5g, h5o
 
 from trajloom.errors import DamagedFileError
 from trajloom.formats.hdf5.file import Hdf5File, chunk_row_bytes
-from trajloom.formats.hdf5.scan import UNREADABLE, Signature, first_line, portable, raw
-from trajloom.formats.hdf5.storage import spellings, storage_of
+from trajloom.formats.hdf5.scan import UNREADABLE, first_line, portable, raw
+from trajloom.formats.hdf5.storage import Signature, spellings, storage_of
 from trajloom.formats.hdf5.values import Typed, read_attrs, read_bytes, type_of
 from trajloom.tables import Rest
 

@@ -37,6 +37,20 @@ class Storage(NamedTuple):
 PLAIN = Storage()
 
 
+class Signature(NamedTuple):
+    """All that can be said of a dataset without reading it."""
+
+    kind: ElementType
+    shape: tuple[int, ...]
+    storage: Storage
+    null: bool
+    """A dataspace without any extent, as h5py.Empty writes it."""
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.kind.size
+
+
 def storage_of(dataset: h5d.DatasetID, kind: ElementType) -> Storage:
     """How a dataset lies in its file; HostileFileError where its data lies in another one."""
     plist = dataset.get_create_plist()

@@ -80,7 +80,7 @@ def _ledger(file: Hdf5File, ours: h5g.GroupID | None, fields: Mapping[str, Any] 
 
 
 def _scan(file: Hdf5File, dialect: Dialect, without: frozenset[str]) -> Scan:
-    walker = Walker(file.root, file.stamp[0])
+    walker = Walker(file.root, file.stamp[0], file.headers)
     frame = recognised(file.root, file.path, dialect)
     mark = mark_of(file.root, frame.demos, dialect)
     ours = file.group(mark) if mark else None
