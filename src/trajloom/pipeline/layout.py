@@ -13,7 +13,7 @@ from trajloom.edit.view import edited
 from trajloom.errors import SchemaError
 from trajloom.formats.hdf5.columns import rotation_of
 from trajloom.formats.hdf5.dialect import BEFORE_AND_AFTER
-from trajloom.pipeline.values import is_column_type
+from trajloom.pipeline.values import column_type
 from trajloom.schema import Column, Header, path_of, stored_name
 from trajloom.tables import Array
 
@@ -101,11 +101,10 @@ def seen(name: str, length: int, values: Mapping[str, Array], odd: Iterable[str]
 
 
 def _seen(name: str, length: int, path: str, value: Array, odd: bool) -> Seen:
-    told = f"{name}: {path} has shape {value.shape}, {value.dtype}"
-    fits = is_column_type(value) and not odd
-    steps = (value.dtype.name, value.shape[1:]) if fits and value.shape[:1] == (length,) else None
-    small = fits and value.shape and 0 not in value.shape and value.nbytes <= MAX_ONCE_BYTES
-    once = (value.dtype.name, value.shape) if small else None
+    kind, shape = None if odd else column_type(value), value.shape
+    told = f"{name}: {path} has shape {shape}, {kind or value.dtype}"
+    steps = (kind, shape[1:]) if kind and shape[:1] == (length,) else None
+    once = (kind, shape) if kind and shape and 0 not in shape and value.nbytes <= MAX_ONCE_BYTES else None
     return Seen(steps, once, 1, int(length > 0), told, None if steps else f"{told}, and the episode {length} steps")
 
 

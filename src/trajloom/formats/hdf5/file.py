@@ -65,7 +65,7 @@ class Hdf5File:
         stat = os.fstat(self.descriptor)
         # the time of a remote file's copy says nothing, and differs from process to process
         self.stamp = (stat.st_size, stat.st_mtime_ns if place.local else 0)
-        if stamp is None and has_endless_heap(self.descriptor, stat.st_size):
+        if stamp is None and has_endless_heap(self.descriptor):
             self._forget()
             raise DamagedFileError(f"{path} cannot be opened: its heap of texts is damaged; nothing of it can be read")
         try:

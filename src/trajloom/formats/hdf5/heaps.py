@@ -5,6 +5,7 @@ last, of index 0, is free space. Where one of index 0 says size 0, the library's
 """
 
 import mmap
+import os
 import struct
 from collections.abc import Iterator
 
@@ -13,14 +14,29 @@ OBJECT = struct.Struct("<HHIQ")
 HEAD = 16
 MAX_FILE_BYTES = 1 << 30
 """Larger files are not looked through, which would take seconds."""
+MIN_KEPT_BYTES = 16 << 20
+"""Smaller files are looked through each time: that takes less than what their time of change is counted in."""
+MAX_KEPT = 64
+
+_sound: dict[tuple[int, int, int, int], None] = {}
+"""Device, number, size and time of files that were looked through and hold none: a file is opened several times, as
+this and as that layout."""
 
 
-def has_endless_heap(descriptor: int, file_bytes: int) -> bool:
-    """Whether a file holds a heap collection that the library would read for ever."""
-    if not HEAD < file_bytes <= MAX_FILE_BYTES:
+def has_endless_heap(descriptor: int) -> bool:
+    """Whether an open file holds a heap collection that the library would read for ever."""
+    stat = os.fstat(descriptor)
+    file = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    if not HEAD < stat.st_size <= MAX_FILE_BYTES or file in _sound:
         return False
     with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
-        return any(_is_endless(data, at) for at in _collections(data))
+        if any(_is_endless(data, at) for at in _collections(data)):
+            return True
+    if stat.st_size >= MIN_KEPT_BYTES:
+        if len(_sound) >= MAX_KEPT:
+            _sound.clear()
+        _sound[file] = None
+    return False
 
 
 def _collections(data: mmap.mmap) -> Iterator[int]:
