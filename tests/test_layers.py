@@ -106,6 +106,13 @@ def test_import_is_light():
     assert out == []
 
 
+def test_what_workers_import_is_light():
+    heavy = {"polars", "zarr", "av", "mcap", "PIL", "mujoco", "robosuite", "torch", "numba"}
+    code = f"import sys, trajloom.run.own_chance, trajloom.pipeline.units; print(*({heavy} & set(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert out == []
+
+
 def test_no_public_name_is_also_a_module():
     # importing the module would put it in the place of the function
     import trajloom

@@ -48,6 +48,23 @@ def die(number: int) -> None:
     os._exit(9)
 
 
+def parent_and_imports(number: int) -> tuple[int, bool]:
+    time.sleep(0.05)
+    return os.getppid(), "wave" in sys.modules
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker imports for itself")
+def test_workers_come_from_one_process_that_imported_for_them(tmp_path):
+    with cluster(workers=2, imported=("wave", "no_such_module")) as client:
+        found = dict(run_tasks(client, parent_and_imports, range(6)))
+    (parent, imported), *others = set(found.values())
+    assert imported and not others and parent != os.getpid()
+    stopped = time.monotonic() + 20
+    while Path(f"/proc/{parent}").exists():
+        assert time.monotonic() < stopped, "the process that imported is still there"
+        time.sleep(0.05)
+
+
 def test_every_result_comes_with_the_number_of_its_argument(client):
     assert dict(run_tasks(client, square, range(20))) == {n: n * n for n in range(20)}
 

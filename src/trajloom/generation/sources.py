@@ -2,17 +2,19 @@
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trajloom.dataset import Dataset
 from trajloom.engine.segments import SourceDemo
 from trajloom.errors import SourceError
 from trajloom.task import DatagenInfo
 
+if TYPE_CHECKING:
+    from trajloom.dataset import Dataset
 
-def read_sources(dataset: Dataset, name: str, split: str | None = None) -> list[SourceDemo]:
+
+def read_sources(dataset: "Dataset", name: str, split: str | None = None) -> list[SourceDemo]:
     """The demonstrations of a dataset that carry `datagen_info` and did not fail.
 
     Args:

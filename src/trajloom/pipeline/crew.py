@@ -57,7 +57,8 @@ class Crew:
     def _connect(self) -> Any:
         from trajloom.run.tasks import cluster
 
-        return self._open.enter_context(cluster(self._given, workers=self._workers, scratch=self._scratch))
+        own = cluster(self._given, workers=self._workers, scratch=self._scratch, imported=("trajloom.pipeline.units",))
+        return self._open.enter_context(own)
 
     def run(
         self, function: Callable[[Any], Any], arguments: Sequence[Any], *, in_flight: int | None = None

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from trajloom.batch import Batch
-from trajloom.dataset import episode_rows
+from trajloom.episode import episode_rows
 from trajloom.pipeline.values import array_of
 from trajloom.schema import LINEAGE, Header, is_own_step, path_of
 from trajloom.tables import Array, Rest, rest_rows

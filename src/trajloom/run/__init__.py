@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from trajloom import dataset as datasets
 from trajloom.engine import generate as engine
 from trajloom.engine.segments import Sources
 from trajloom.generation.goal import Goal
@@ -107,13 +106,14 @@ def generate(
         SourceError: The sources lack something that the task needs.
         SettingsError: `out` holds a run with other settings.
     """
+    from trajloom.dataset import read  # a worker, which imports this package, needs no Polars
     from trajloom.sim import tasks
 
     for module in preload:
         import_module(module)
     chosen = tasks.get(task)
     task_spec, config = _spec_and_config(spec) if spec is not None else (chosen.spec, {})
-    demos = read_sources(datasets.read(str(source)), str(source), split)
+    demos = read_sources(read(str(source)), str(source), split)
     Sources.from_demos(demos, task_spec)  # faults of the sources are found here, not on a worker
     asked = {
         "select_src_per_subtask": select_src_per_subtask,

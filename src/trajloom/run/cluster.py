@@ -3,8 +3,9 @@
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import fsspec
 from dask import config
@@ -47,7 +48,12 @@ def cores() -> int:
 
 
 @contextmanager
-def connect(workers: int | None, envs_per_worker: int, scheduler: Client | str | None) -> Iterator[Client]:
+def connect(
+    workers: int | None,
+    envs_per_worker: int,
+    scheduler: Client | str | None,
+    settings: Mapping[str, Any] | None = None,
+) -> Iterator[Client]:
     """A client of the user's cluster, or of a local one that lives as long as the run.
 
     Args:
@@ -55,6 +61,7 @@ def connect(workers: int | None, envs_per_worker: int, scheduler: Client | str |
         envs_per_worker: Threads of each, with an environment of their own.
         scheduler: The user's cluster, by its address or a client of it, which stays open; its workers are used as
             they are.
+        settings: Of Dask, for a local cluster, besides LOCAL.
     """
     if isinstance(scheduler, Client):
         yield scheduler
@@ -64,7 +71,7 @@ def connect(workers: int | None, envs_per_worker: int, scheduler: Client | str |
             yield client
         return
     with (
-        config.set(LOCAL),
+        config.set({**LOCAL, **(settings or {})}),
         LocalCluster(
             n_workers=workers or max(1, cores() // envs_per_worker),
             threads_per_worker=envs_per_worker,

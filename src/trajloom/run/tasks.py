@@ -9,7 +9,7 @@ It needs no simulator.
 
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,15 +21,18 @@ from distributed.scheduler import KilledWorker
 from trajloom.errors import RunError
 from trajloom.generation.worker import PROBE
 from trajloom.run.cluster import check_workers, connect, first_done, threads_of
-from trajloom.run.spawning import without_main
+from trajloom.run.spawning import imported_once, without_main
 
 QUIET = {"distributed.admin.large-graph-warning-threshold": "1GB"}
+IMPORTED = ("distributed", "trajloom.generation.worker", "trajloom.run.own_chance")
+"""What a worker imports before it can do anything."""
 
 
 @contextmanager
 def cluster(
-    client: Client | str | None = None, *, workers: int | None = None, threads: int = 1, scratch: str | None = None
-) -> Iterator[Client]:
+    client: Client | str | None = None, *, workers: int | None = None, threads: int = 1, scratch: str | None = None,
+    imported: Sequence[str] = (),
+) -> Iterator[Client]:  # fmt: skip
     """The user's cluster, or a local one for as long as the block lasts.
 
     Args:
@@ -42,7 +45,11 @@ def cluster(
     Raises:
         RunError: A worker cannot read `scratch`, or workers have different versions.
     """
-    with without_main(), connect(workers, threads, client) as connected:
+    with (
+        without_main(),
+        imported_once([*IMPORTED, *imported]) as settings,
+        connect(workers, threads, client, settings) as connected,
+    ):
         if scratch is not None:
             scratch = scratch if "://" in scratch else os.path.abspath(scratch)
             check_workers(connected, scratch)
