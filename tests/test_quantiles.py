@@ -28,6 +28,12 @@ ORDERS = {
     "one number": np.full(ROWS, -0.25),
     "skewed": np.random.default_rng(0).lognormal(0, 9, ROWS),
     "growing": np.random.default_rng(1).normal(size=ROWS) * np.arange(ROWS),
+    "clipped": np.clip(np.random.default_rng(2).normal(size=ROWS), -1, 1),
+    "moved once": np.random.default_rng(3).normal(size=ROWS) + 9 * (np.arange(ROWS) > ROWS / 3),
+    "narrowed": np.random.default_rng(4).normal(size=ROWS) * np.where(np.arange(ROWS) < ROWS / 4, 1, 1e-5),
+    "infinite": np.where(np.arange(ROWS) % 3, np.random.default_rng(5).normal(size=ROWS), -np.inf),
+    "huge": np.random.default_rng(6).uniform(-1, 1, ROWS) * 1.7e308,
+    "tiny": np.random.default_rng(7).integers(-9, 9, ROWS) * 5e-324,
 }
 
 
@@ -47,6 +53,16 @@ def test_ranks_are_within_a_thousandth_and_within_what_the_sketch_says(order: st
     found = sketch.quantiles(SHARES)
     assert np.isin(found, ORDERS[order]).all()
     assert rank_error(ORDERS[order], SHARES, found) <= min(sketch.bound, 0.001)
+
+
+def test_numbers_that_spread_are_counted_and_few_of_them_sorted():
+    sketch, values = Sketch(), np.random.default_rng(0).normal(size=40 * CHUNK)
+    sketch.add(values)
+    counted = sum(int(grid.weighted()[1].sum()) for grid in sketch._grids)
+    assert len(sketch._grids) == 1
+    assert counted > 0.9 * sketch.count
+    assert sketch.weighted()[1].sum() == sketch.count
+    assert sketch.bound < 0.0005
 
 
 def test_a_sketch_of_two_is_as_good_as_one_of_all():

@@ -34,14 +34,16 @@ class Moments:
         components, rows = values.shape
         if not rows:
             return cls.none(components)
+        total, deviations, low, high = np.empty((4, components))
+        away = np.empty(rows)
         with np.errstate(invalid="ignore", over="ignore"):
-            total = values.sum(axis=1)
+            for i, numbers in enumerate(values):  # one after the other: each stays in the processor's cache meanwhile
+                total[i], low[i], high[i] = numbers.sum(), numbers.min(), numbers.max()
+                np.subtract(numbers, total[i] / rows, out=away)
+                deviations[i] = np.einsum("i,i->", away, away)
             if np.isnan(total).any():
                 return cls._of_some(values)
-            mean = total / rows
-            away = values - mean[:, None]
-            deviations = np.einsum("ij,ij->i", away, away)
-        return cls(np.full(components, rows), mean, deviations, values.min(axis=1), values.max(axis=1))
+            return cls(np.full(components, rows), total / rows, deviations, low, high)
 
     @classmethod
     def _of_some(cls, values: Array) -> "Moments":

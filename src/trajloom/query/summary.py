@@ -10,7 +10,7 @@ from trajloom.dataset import Dataset
 from trajloom.errors import SettingsError
 from trajloom.query.gathering import SMALL, Few, channels, components, groups, show
 from trajloom.query.moments import Moments
-from trajloom.query.quantiles import Bracket, Sketch, numbers_of, ordered
+from trajloom.query.quantiles import Bracket, Sketch, numbers_of
 from trajloom.schema import Column
 from trajloom.tables import Array
 
@@ -28,7 +28,7 @@ def statistics(
 ) -> pl.DataFrame:
     """Statistics of each component of the data columns of `steps`, in one pass that holds some batches in memory.
 
-    Quantiles are numbers of the data whose rank is at most 0.1 % of their count off (0.04 % for 15 million steps);
+    Quantiles are numbers of the data whose rank is at most 0.1 % of their count off (a fifth of that as a rule);
     they take some 0.6 MB a component, and of more than 128 components the data is read again.
 
     Args:
@@ -83,9 +83,10 @@ class Tally:
                 self.counts[i] += np.bincount(shifted, minlength=len(self.numbers))
             return
         self.rows += values.shape[1]
-        self.moments = self.moments.merge(Moments.of_components(values))
-        for sketch, numbers in zip(self.sketches, values, strict=False):
-            sketch.add(numbers_of(numbers))
+        found = Moments.of_components(values)
+        self.moments = self.moments.merge(found)
+        for sketch, numbers, count in zip(self.sketches, values, found.count, strict=False):
+            sketch.add(numbers if count == len(numbers) else numbers_of(numbers))
 
     def found(self) -> Moments:
         return self.moments if self.numbers is None else Moments.of_counts(self.numbers, self.counts)
@@ -125,9 +126,9 @@ class _Search:
 
     def add(self, values: Array) -> None:
         for brackets, numbers in zip(self._brackets, values, strict=True):
-            rising = ordered(numbers_of(numbers))
+            there = numbers_of(numbers)
             for bracket in brackets:
-                bracket.add(rising)
+                bracket.add(there)
 
     def quantiles(self) -> Array:
         return np.array([[bracket.value() for bracket in brackets] for brackets in self._brackets])
