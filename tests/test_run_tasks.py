@@ -58,7 +58,8 @@ def test_workers_come_from_one_process_that_imported_for_them(tmp_path):
     with cluster(workers=2, imported=("wave", "no_such_module")) as client:
         found = dict(run_tasks(client, parent_and_imports, range(6)))
     (parent, imported), *others = set(found.values())
-    assert imported and not others
+    assert imported
+    assert not others
     assert parent != os.getpid()
     stopped = time.monotonic() + 20
     while Path(f"/proc/{parent}").exists():
