@@ -147,7 +147,7 @@ class Conductor:
         scratch = anywhere(self.config.scratch or f"{self.place.path.rstrip('/')}.scratch")
         workers = min(self.config.workers, cores())
         with (
-            cluster(self.config.client, workers=workers, scratch=scratch, imported=(__name__,)) as client,
+            cluster(self.config.client, workers=workers, scratch=scratch) as client,
             _shared(scratch, pickled) as file,
         ):
             most = threads_of(client) + max(1, threads_of(client) // 4)

@@ -39,11 +39,12 @@ def imported_once(modules: Sequence[str]) -> Iterator[dict[str, str]]:
     """Let workers that start inside be forked from one process that has imported what they need.
 
     Importing takes each worker a second and a half of a core, which they take from each other and from what this
-    process does meanwhile. The process that imports has one thread, so forking it is safe. It starts with the first
+    process does meanwhile. The process that imports does nothing else, so forking it is safe. It starts with the first
     worker, has the environment that workers are to have, is nobody else's, and goes when the block ends.
 
     Args:
-        modules: Names of what to import.
+        modules: Names of what to import; nothing that starts threads of its own, as Polars does. (Arrow's allocator has
+            one, and takes care of it.) A module that is not there is left to the workers.
 
     Yields:
         Dask's settings that make it so; none on systems where it cannot be.
