@@ -48,17 +48,20 @@ def die(number: int) -> None:
     os._exit(9)
 
 
-def parent_and_imports(number: int) -> tuple[int, bool]:
+def parent_and_imports(number: int) -> tuple[int, bool, bool]:
     time.sleep(0.05)
-    return os.getppid(), "wave" in sys.modules
+    # a BLAS that was imported looks at it no more
+    environ = Path(f"/proc/{os.getppid()}/environ").read_bytes().split(b"\0")
+    return os.getppid(), "wave" in sys.modules, b"OMP_NUM_THREADS=1" in environ
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker imports for itself")
 def test_workers_come_from_one_process_that_imported_for_them(tmp_path):
     with cluster(workers=2, imported=("wave", "no_such_module")) as client:
         found = dict(run_tasks(client, parent_and_imports, range(6)))
-    (parent, imported), *others = set(found.values())
+    (parent, imported, alone), *others = set(found.values())
     assert imported
+    assert alone
     assert not others
     assert parent != os.getpid()
     stopped = time.monotonic() + 20

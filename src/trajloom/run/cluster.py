@@ -18,6 +18,18 @@ from trajloom.run.own_chance import OwnChance
 PATIENCE = 120.0
 """Seconds to wait for a worker where there is none."""
 
+ENVIRON = {
+    # one thread for BLAS: the bits of a run must not depend on the number of cores
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # nothing is drawn there, and looking for a window system takes MuJoCo longer than the rest of its import
+    "MUJOCO_GL": "off",
+    # the order of a set of texts is the same in all workers; Dask would set it
+    "PYTHONHASHSEED": "6640",
+}
+"""What is in the environment of a worker from its start, where the user has set nothing else."""
+
 LOCAL = {
     # a worker that dies costs its unit a retry, attempt by attempt, which `drive` does
     "distributed.scheduler.allowed-failures": 0,
@@ -31,14 +43,7 @@ LOCAL = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "5s",
-    # one thread for BLAS: the bits of a run must not depend on the number of cores
-    "distributed.nanny.pre-spawn-environ": {
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        # nothing is drawn there, and looking for a window system takes MuJoCo longer than the rest of its import
-        "MUJOCO_GL": "off",
-    },
+    "distributed.nanny.pre-spawn-environ": ENVIRON,
 }
 
 

@@ -1,7 +1,8 @@
 """Worker processes that start quickly, and that do not run the user's script again."""
 
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import forkserver, spawn
 from threading import Thread
@@ -35,16 +36,17 @@ def without_main() -> Iterator[None]:
 
 
 @contextmanager
-def imported_once(modules: Sequence[str]) -> Iterator[dict[str, str]]:
+def imported_once(modules: Sequence[str], environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """Let workers that start inside be forked from one process that has imported what they need.
 
     Importing takes each worker a second and a half of a core, which they take from each other and from what this
-    process does meanwhile. The process that imports does nothing else, so forking it is safe. It starts with the first
-    worker, has the environment that workers are to have, is nobody else's, and goes when the block ends.
+    process does meanwhile. The process that imports does nothing else, so forking it is safe. It starts at once, is
+    nobody else's, and goes when the block ends.
 
     Args:
         modules: Names of what to import; nothing that starts threads of its own, as Polars does. (Arrow's allocator has
             one, and takes care of it.) A module that is not there is left to the workers.
+        environ: What is to stand in its environment, where nothing else stands there.
 
     Yields:
         Dask's settings that make it so; none on systems where it cannot be.
@@ -54,6 +56,8 @@ def imported_once(modules: Sequence[str]) -> Iterator[dict[str, str]]:
         return
     server = forkserver.ForkServer()
     server.set_forkserver_preload(list(modules))
+    with _standing(environ):
+        server.ensure_running()
     connect, forkserver.connect_to_new_process = forkserver.connect_to_new_process, server.connect_to_new_process
     try:
         yield {METHOD: "forkserver"}
@@ -61,3 +65,15 @@ def imported_once(modules: Sequence[str]) -> Iterator[dict[str, str]]:
         forkserver.connect_to_new_process = connect
         # it ends once its last child has, which nobody need wait for
         Thread(target=server._stop, name="imported-once", daemon=True).start()
+
+
+@contextmanager
+def _standing(environ: Mapping[str, str]) -> Iterator[None]:
+    """Let a process that starts inside have some variables in its environment, where they are not set."""
+    added = {name: value for name, value in environ.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)

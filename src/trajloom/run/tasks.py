@@ -10,7 +10,7 @@ It needs no simulator.
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import fsspec
@@ -20,7 +20,7 @@ from distributed.scheduler import KilledWorker
 
 from trajloom.errors import RunError
 from trajloom.generation.worker import PROBE
-from trajloom.run.cluster import check_workers, connect, first_done, threads_of
+from trajloom.run.cluster import ENVIRON, check_workers, connect, first_done, threads_of
 from trajloom.run.spawning import imported_once, without_main
 
 QUIET = {"distributed.admin.large-graph-warning-threshold": "1GB"}
@@ -45,9 +45,10 @@ def cluster(
     Raises:
         RunError: A worker cannot read `scratch`, or workers have different versions.
     """
+    importing = imported_once([*IMPORTED, *imported], ENVIRON) if client is None else nullcontext({})
     with (
         without_main(),
-        imported_once([*IMPORTED, *imported]) as settings,
+        importing as settings,
         connect(workers, threads, client, settings) as connected,
     ):
         if scratch is not None:
