@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from trajloom.engine import own_check
 from trajloom.engine.attempt import Arm, Attempt
 from trajloom.engine.experience import Experience, neighbourhoods
 from trajloom.engine.plan import chances, select
@@ -18,12 +19,9 @@ from trajloom.engine.verdict import judge
 from trajloom.engine.watch import Watch
 from trajloom.engine.waypoints import NormalStream
 from trajloom.poses import Poses
-from trajloom.rollout import Rollout, Try
+from trajloom.rollout import Branch, Rollout, Try
 from trajloom.seeding import rng_for
 from trajloom.task import Array, Foreseeing, Subtask
-
-_CONDEMNED = 2
-"""Sources that must stray from one start before it is to blame itself: a bad grasp makes every insertion fail."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +59,17 @@ class _Node:
     tried: set[int] = field(default_factory=set)
     """Sources."""
     current: Try | None = None
-    strayed: set[int] = field(default_factory=set)
-    """Sources, by `episode_index`, whose tries strayed."""
+    is_suspect: bool = False
+    """Whether a try strayed from here: a bad grasp makes every insertion fail."""
 
 
 class Search(Attempt):
     """An attempt that restores the start of a subtask that failed, as often as the settings allow."""
 
-    def __init__(self, *args: Any, experience: Experience | None = None):
+    def __init__(self, *args: Any, experience: Experience | None = None, keep_branches: bool = False):
         super().__init__(*args)
         self.experience = experience
+        self.keep_branches, self.branches = keep_branches, list[Branch]()
         self.path: list[_Node] = []
         """The subtasks begun on the way to where the attempt is now."""
         self.tries: list[Try] = []
@@ -78,6 +77,9 @@ class Search(Attempt):
         """End effector and subtask -> tries at it so far."""
         self.watch = Watch(self.sources, self.settings)
         self.went_back = False
+        self.check = None if self.settings.check is None else own_check.load(self.settings.check)
+        self.complaint: tuple[str, int, str] | None = None
+        """End effector, subtask and what the user's own check found wrong where it ended."""
 
     def play(self, on_step: Callable[[], None], on_subtask: Callable[[str, int], None]) -> None:
         """Step until every arm has gone through its subtasks, or nothing is left to try; see `step` of the parent.
@@ -101,8 +103,12 @@ class Search(Attempt):
         current = self.path[-1].current
         assert current is not None
         current.steps += 1
+        self.complaint = None
         for one in self.played[ended:]:
             self.watch.expect(one)
+            if self.check is not None and self.complaint is None:
+                said = own_check.complaint(self.check, self.scene, one.eef, one.number)
+                self.complaint = None if said is None else (one.eef, one.number, said)
         scene, steps = self.scene, len(self.recorder.rows)
         self.watch.see(steps, scene.subtask_term_signals(), scene.eef_pose(), self.arms)
 
@@ -114,6 +120,9 @@ class Search(Attempt):
         if played is not None:
             words = f"signal {played.subtask.subtask_term_signal!r} does not hold at its end"
             return _Failure(self._place(played.eef, played.number), words)
+        if self.complaint is not None:
+            eef, number, said = self.complaint
+            return _Failure(self._place(eef, number), f"check: {said}")
         last = range(len(self.path) - 1, len(self.path))
         if isinstance(self.scene, Foreseeing) and (hopeless := self.scene.hopeless()):
             return _Failure(last, f"hopeless: {hopeless}")
@@ -153,24 +162,33 @@ class Search(Attempt):
             if self._is_worth_a_try(place, first):
                 if place < last:
                     self._discard(place, f"every try at subtask {self.path[place + 1].subtask} after it failed")
+                self._leave(place, last)
                 del self.path[place + 1 :]
                 self._restore(self.path[place].start)
                 self.went_back = True
                 return True
         return False
 
+    def _leave(self, place: int, failed: int) -> None:
+        """Keep the way to where the attempt is now, where a try failed; it goes on from a place on it."""
+        parts_at = self.path[place].start.steps
+        for branch in self.branches:
+            branch.parts_at = min(branch.parts_at, parts_at)
+        tried = self.path[failed].current
+        if self.keep_branches and tried is not None:
+            self.branches.append(Branch(self.recorder.columns(), tried, parts_at))
+
     def _is_worth_a_try(self, place: int, first: int) -> bool:
-        """Whether a subtask has tries left, and its start is not to blame while another start can be had."""
+        """Whether a subtask has tries left, and its start is not suspected while another start can be had."""
         node, tries = self.path[place], self.settings.tries
-        to_blame = len(node.strayed) >= _CONDEMNED and any(one.tries < tries for one in self.path[first:place])
-        return node.tries < tries and not to_blame
+        can_go_further = any(one.tries < tries for one in self.path[first:place])
+        return node.tries < tries and not (node.is_suspect and can_go_further)
 
     def _discard(self, place: int, reason: str, strayed: bool = False) -> None:
         """Close the try at a place on the path; what was begun after it and did not fail is counted as part of it."""
         current = self.path[place].current
         assert current is not None
-        if strayed:
-            self.path[place].strayed.add(current.choice.source_episode)
+        self.path[place].is_suspect |= strayed
         for node in self.path[place + 1 :]:
             if node.current is not None and node.current.success:
                 current.steps += node.current.steps
@@ -254,7 +272,7 @@ class Search(Attempt):
     def rollout(self) -> Rollout:
         """The path that the attempt is on, judged, with every try."""
         rollout = super().rollout()
-        rollout.tries = self.tries
+        rollout.tries, rollout.branches = self.tries, self.branches
         return rollout
 
     def verdict(self, columns: dict[str, Array]) -> tuple[int, str]:
