@@ -21,7 +21,6 @@ from trajloom import query
 from trajloom.engine.generate import Settings, attempt
 from trajloom.engine.search import Search
 from trajloom.engine.segments import Sources
-from trajloom.engine.watch import Watch
 from trajloom.generation.sources import read_sources
 from trajloom.run import generate
 from trajloom.seeding import rng_for
@@ -31,7 +30,7 @@ RUNS = ("stack-D1", "stack_three-D0", "stack_three-D1", "square-D0", "square-D1"
 ATTEMPTS, SEED = 200, 211
 TRIES, BACK, BUDGET = 4, 1, 3.0
 """Tries at a subtask, subtasks to go back, and steps that an attempt may cost, in lengths of a source episode."""
-BACKWARDS = ("_remember", "_restore", "_failure", "_budget_is_used_up")
+BACKWARDS = ("_look", "_failure", "_budget_is_used_up", "_remember", "_restore")
 
 
 def made(folder: Path, name: str, attempts: int, **options: Any) -> tl.Dataset:
@@ -97,7 +96,6 @@ def overhead(folder: Path, attempts: int) -> None:
     sources = Sources.from_demos(read_sources(tl.read(path), str(path)), scene.spec)
     settings = Settings(**going_back(folder, "square-D0"))
     wraps = [(Search, name, "search") for name in BACKWARDS] + [(RobosuiteScene, "step", "simulating")]
-    wraps += [(Watch, "see", "search"), (Watch, "copy", "search")]
     with stopwatch(*wraps) as watch:
         start = time.perf_counter()
         for number in range(attempts):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import trajloom as tl
@@ -77,6 +78,31 @@ def test_later_rounds_choose_by_what_earlier_ones_learned(reference):
     assert first["propensity"] == pytest.approx(1 / 3)
     learned = rows.filter(rows["attempt"] >= 4)["propensity"]
     assert learned.n_unique() > 3
+
+
+def test_what_is_discarded_is_kept_beside_the_run_and_changes_nothing_in_it(sources, reference, two_threads, tmp_path):
+    out, branches = tmp_path / "out", tmp_path / "branches"
+    for attempts in (3, 8):
+        run(sources, out, attempts, scheduler=two_threads, branches=branches)
+    assert hashes(out) == hashes(reference)
+    found = tl.read(branches)
+    rows = found.episodes().collect()
+    tries = query.tries(tl.read(out)).collect()
+    lost = set(tries.filter(~pl.col("success")).select("attempt", "subtask", "try").iter_rows())
+    said = rows.select("branch/attempt", "branch/subtask", "branch/try").rows()
+    assert said
+    assert set(said) <= lost
+    assert not rows["success"].any()
+    kept = tl.read(out).episodes().collect()["episode_index"].to_list()
+    row = next(row for row in rows.iter_rows(named=True) if row["branch/attempt"] in kept)
+    branch = found.episode(row["episode_index"], ["states"])["states"]
+    episode = tl.read(out).episode(row["branch/attempt"], ["states"])["states"]
+    n = row["branch/parts_at"]
+    assert (branch[:n] == episode[:n]).all()
+    with pytest.raises(SettingsError, match="has no branches of the units"):
+        run(sources, out, scheduler=two_threads, branches=tmp_path / "others")
+    with pytest.raises(SettingsError, match="tries above 1"):
+        generate(sources, tmp_path / "plain", task="lift", attempts=2, branches=branches, scheduler=two_threads)
 
 
 def test_a_round_is_whole_units_and_learns_from_those_before_it(sources, tmp_path):

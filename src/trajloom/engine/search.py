@@ -109,6 +109,9 @@ class Search(Attempt):
             if self.check is not None and self.complaint is None:
                 said = own_check.complaint(self.check, self.scene, one.eef, one.number)
                 self.complaint = None if said is None else (one.eef, one.number, said)
+        self._look()
+
+    def _look(self) -> None:
         scene, steps = self.scene, len(self.recorder.rows)
         self.watch.see(steps, scene.subtask_term_signals(), scene.eef_pose(), self.arms)
 
