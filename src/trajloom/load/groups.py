@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from trajloom.errors import SettingsError, UnknownNameError
 from trajloom.schema import ELEMENT_TYPES, Column
 
-VERSION = 1
+VERSION = 2
 """Of the layout of packed records."""
 APART_BYTES = 4096
 """A column whose row is at least so large has a file of its own, as images do."""
@@ -43,7 +44,7 @@ class Group:
     dtype: str
     slots: tuple[Slot, ...]
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Elements of a row."""
         return self.slots[-1].stop
@@ -53,7 +54,7 @@ class Group:
         """Whether it is one column that has a file of its own."""
         return len(self.slots) == 1 and _is_apart(self.slots[0].column)
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         """Bytes of a row."""
         return self.width * np.dtype(self.dtype).itemsize

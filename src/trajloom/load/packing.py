@@ -58,8 +58,9 @@ def is_packed(folder: Path, groups: Sequence[Group]) -> bool:
 
 # ---- episodes --------------------------------------------------------------------------------------------------
 
-STARTS, NUMBERS, OWNERS, SPLITS = "starts.i64", "episode_index.i64", "episode_of_row.i32", "splits.json"
-"""Rows of the episodes' first steps and N; their numbers; the position of each row's episode; who is in which split."""
+STARTS, NUMBERS, AROUND, SPLITS = "starts.i64", "episode_index.i64", "around.i32", "splits.json"
+"""Rows of the episodes' first steps and N; their numbers; how many rows of its episode are before and after each row;
+who is in which split."""
 AT_A_TIME = 4096
 """Episodes whose rows are written at a time."""
 
@@ -73,13 +74,19 @@ def _write_index(folder: Path, dataset: Dataset) -> Array:
         file.write(np.concatenate([[0], np.cumsum(lengths)]).astype("<i8").data)
     with draft(folder / NUMBERS) as file:
         file.write(episodes.column("episode_index").to_numpy().astype("<i8").data)
-    with draft(folder / OWNERS) as file:
+    with draft(folder / AROUND) as file:
         for start in range(0, len(lengths), AT_A_TIME):
-            some = lengths[start : start + AT_A_TIME]
-            file.write(np.repeat(np.arange(start, start + len(some), dtype="<i4"), some).data)
+            file.write(_around(lengths[start : start + AT_A_TIME]).data)
     with draft(folder / SPLITS) as file:
         file.write(json.dumps(_splits(episodes.column("splits").to_pylist())).encode())
     return lengths
+
+
+def _around(lengths: Array) -> Array:
+    """(N, 2) int32. How many rows of its episode come before each row of some episodes, and how many after it."""
+    of_episode = np.repeat(lengths, lengths)
+    before = np.arange(len(of_episode)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return np.stack([before, of_episode - 1 - before], axis=1).astype("<i4")
 
 
 def _no_episodes() -> pa.Table:

@@ -13,38 +13,9 @@ import numpy as np
 
 from trajloom.load import place
 from trajloom.load.groups import APART_BYTES, Group
-from trajloom.load.packing import NUMBERS, OWNERS, SPLITS, STARTS
+from trajloom.load.packing import AROUND, NUMBERS, SPLITS, STARTS
+from trajloom.load.rows import Rows
 from trajloom.tables import Array
-
-
-class Rows:
-    """Where the windows of a batch lie, in rows of the whole dataset."""
-
-    __slots__ = ("first", "high", "length", "low", "padded", "rows_of_padded")
-
-    def __init__(self, first: Array, low: Array, high: Array, length: int, reaches_back: bool = True):
-        """Args:
-        first: (B,) int64. First row of the window; below `low` where it is padded.
-        low: (B,) int64. First row of its episode.
-        high: (B,) int64. Last row of its episode.
-        length: Rows of a window.
-        reaches_back: Whether a window may begin before its episode.
-        """
-        self.first, self.low, self.high, self.length = first, low, high, length
-        outside = first + (length - 1) > high
-        if reaches_back:
-            outside |= first < low
-        self.padded = at = outside.nonzero()[0]
-        """(P,) int64. Numbers of the windows that reach out of their episode."""
-        rows = np.maximum(first[at, None] + np.arange(length), low[at, None])
-        self.rows_of_padded = np.minimum(rows, high[at, None])
-        """(P, length). Their rows; beyond the episode its first or last one again."""
-
-    @property
-    def inside(self) -> Array:
-        """(B, length) bool. Which rows of each window are in its episode."""
-        rows = self.first[:, None] + np.arange(self.length)
-        return (rows >= self.low[:, None]) & (rows <= self.high[:, None])
 
 
 @dataclass(frozen=True)
@@ -74,23 +45,30 @@ class GroupRows:
         """Length -> windows (N - length + 1,) that overlap, each seen as one value of many bytes."""
         return {}
 
+    @cached_property
+    def _rows_are_large(self) -> bool:
+        return self.group.nbytes >= APART_BYTES
+
     def windows(self, rows: Rows) -> Array:
         """(B, length, width). Windows of rows; one copy a window, however many columns there are."""
-        length, count = rows.length, len(self.array) - rows.length + 1
-        if self.group.nbytes >= APART_BYTES or count < 1:
+        length = rows.shape.length
+        count = len(self.array) - length + 1
+        if self._rows_are_large or count < 1:
             # a row is so large that the time is that of copying it
-            everything = rows.first[:, None] + np.arange(length)
-            return self.at(everything.clip(rows.low[:, None], rows.high[:, None]))
+            return self.at(rows.every)
         overlapping = self._overlapping.get(length)
         if overlapping is None:
             whole = np.dtype((np.void, self.group.nbytes * length))
             overlapping = np.ndarray((count,), whole, self.array, 0, (self.group.nbytes,))
             self._overlapping[length] = overlapping
-        # whoever would begin or end outside of the file is padded
-        found = overlapping[np.minimum(np.maximum(rows.first, 0), count - 1)]
-        out = found.view(self.group.dtype).reshape(len(found), length, -1)
+        try:
+            found = overlapping[rows.first]
+        except IndexError:
+            # whoever would begin or end outside of the file is padded: any other rows do
+            found = overlapping[rows.first.clip(0, count - 1)]
+        out = found.view(self.array.dtype).reshape(len(found), length, -1)
         if len(rows.padded):
-            out[rows.padded] = self.array.take(rows.rows_of_padded, axis=0)
+            out[rows.padded] = self.array.take(rows.of_padded, axis=0)
         return out
 
 
@@ -139,9 +117,13 @@ class Records:
         return _mapped(self.folder / NUMBERS, "<i8")
 
     @cached_property
-    def episode_of_row(self) -> Array:
-        """(N,) int32. Position of each row's episode."""
-        return _mapped(self.folder / OWNERS, "<i4")
+    def around(self) -> Array:
+        """(N, 2) int32. How many rows of its episode come before each row, and how many after it."""
+        return _mapped(self.folder / AROUND, "<i4").reshape(-1, 2)
+
+    def episodes_of(self, rows: Array) -> Array:
+        """Positions of the episodes that some rows belong to."""
+        return np.searchsorted(self.starts, rows, side="right") - 1
 
     @cached_property
     def splits(self) -> dict[str, list[int]]:

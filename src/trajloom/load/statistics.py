@@ -42,6 +42,6 @@ def _moments(records: Records, rows: GroupRows, episodes: Sequence[int] | None) 
     for start in range(0, len(rows.array), step):
         block = rows.array[start : start + step]
         if episodes is not None:
-            block = block[chosen[records.episode_of_row[start : start + step]]]
+            block = block[chosen[records.episodes_of(np.arange(start, start + len(block)))]]
         found = found.merge(Moments.of(block))
     return found
