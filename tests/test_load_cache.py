@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,10 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from in_memory import HEADER, MemoryEpisode, MemorySource, episode, source
+from trajloom import dataset
 from trajloom.cli.main import typer_app
 from trajloom.dataset import Dataset, read
 from trajloom.errors import DamagedFileError, UnknownNameError
-from trajloom.load import TrajectoryDataset, opening, place
+from trajloom.load import TrajectoryDataset, place
 from trajloom.load.packing import STALE_SECONDS
 from trajloom.load.robomimic import SequenceDataset
 
@@ -47,8 +50,23 @@ def keys(tmp_path) -> set[str]:
 
 def test_what_is_packed_is_read_without_opening_the_data(open_, demos, monkeypatch):
     wanted = open_(demos).batch(range(8))
-    monkeypatch.setattr(opening, "read", None)
+    monkeypatch.setattr(dataset, "read", None)
     np.testing.assert_array_equal(open_(demos).batch(range(8))["actions"], wanted["actions"])
+
+
+def test_what_is_packed_is_opened_without_the_libraries_that_reading_takes(open_, demos, tmp_path):
+    native = tmp_path / "native"
+    read(demos).write(native)
+    for path in (demos, native):
+        wanted = open_(path).batch([0])["actions"].tolist()
+        code = (
+            "import sys; from trajloom.load import TrajectoryDataset;"
+            f"dataset = TrajectoryDataset({str(path)!r}, columns=['actions', 'obs/pose'], arrays='numpy',"
+            f"cache={str(tmp_path / 'cache')!r});"
+            "print(dataset.batch([0])['actions'].tolist(), sorted({'polars', 'h5py', 'torch'} & set(sys.modules)))"
+        )
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        assert told.strip() == f"{wanted} []"
 
 
 def test_a_file_that_changed_is_packed_anew(open_, demos, tmp_path):

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from trajloom.errors import SettingsError, UnknownNameError
-from trajloom.load import goals, items, scaling
-from trajloom.load.fields import Cut, Form, Images, fields_of, put
+from trajloom.load import goals, items
+from trajloom.load.fields import Cut, Field, Form, Images, fields_of, put
 from trajloom.load.goals import Goal
 from trajloom.load.groups import Dtype
 from trajloom.load.items import Gathered, Item
 from trajloom.load.names import Layout, item_keys
 from trajloom.load.normalizer import Normalizer
 from trajloom.load.opening import Columns, Data, Found, find
-from trajloom.load.records import Records
+from trajloom.load.records import GroupRows, Records
 from trajloom.load.rows import Pad, Rows, Shape, padding
-from trajloom.load.scaling import Normalize
+from trajloom.load.scaling import Normalize, Scale, scales_of
 from trajloom.load.windows import Windows
 from trajloom.tables import Array
 
@@ -43,7 +43,7 @@ class TrajectoryDataset(MapStyle):
     """
 
     def __init__(
-        self, data: Data | Found, seq_length: int | None = None, *, frame_stack: int = 1, pad: Pad = True,
+        self, data: "Data | Found", seq_length: int | None = None, *, frame_stack: int = 1, pad: Pad = True,
         pad_mask: bool = False, columns: Columns = None, split: str | None = None,
         episodes: Iterable[int] | None = None,
         normalize: Normalize = None, goal: Goal | None = None, dtype: Dtype = "float32", images: Images = "uint8",
@@ -100,18 +100,12 @@ class TrajectoryDataset(MapStyle):
         self._opened = find(data, cache, read_options).packed(columns, dtype)
         self._windows = Windows(self._records, self.shape, _positions(self._records, split, episodes))
         self._keys = item_keys(self._opened.header, self._opened.columns, layout)
-        scales, self.normalizer = scaling.scales(self._records, normalize, self._windows.episodes, self._keys)
-        groups = [rows.group for rows in self._records.groups]
-        fields = [fields_of(group, self._keys, images, channels_first) for group in groups]
-        cuts = [Cut(some, group.width) for some, group in zip(fields, groups, strict=True)]
-        self._sources = list(zip(self._records.groups, cuts, scales, strict=True))
+        scales, self.normalizer = scales_of(self._records, normalize, self._windows.episodes, self._keys)
+        fields = [fields_of(rows.group, self._keys, images, channels_first) for rows in self._records.groups]
+        of_goal = [goals.goal_fields(some, layout) for some in fields]
         if goal:
-            of_goals = [goals.goal_fields(some, layout) for some in fields]
-            goals.must_have(of_goals, layout)
-            cuts = [Cut(some, group.width) for some, group in zip(of_goals, groups, strict=True)]
-            self._of_goal = [
-                source for source in zip(self._records.groups, cuts, scales, strict=True) if source[1].fields
-            ]
+            goals.must_have(of_goal, layout)
+        self._sources, self._of_goal = (_sources(self._records, some, scales) for some in (fields, of_goal))
 
     normalizer: Normalizer | None
     """How columns are scaled, to scale others alike and to scale back; None where they are not."""
@@ -218,6 +212,14 @@ class TrajectoryDataset(MapStyle):
             f"TrajectoryDataset({self._opened.of!r}, {len(self)} items{shape}, {self.num_episodes} episodes, "
             f"{len(self.columns)} columns)"
         )
+
+
+def _sources(
+    records: Records, fields: Sequence[Sequence[Field]], scales: Sequence[Scale | None]
+) -> list[tuple[GroupRows, Cut, Scale | None]]:
+    """Where the columns of a batch come from: the files that have some of them, how they are cut, and scaled."""
+    each = zip(records.groups, fields, scales, strict=True)
+    return [(rows, Cut(some, rows.group.width), scale) for rows, some, scale in each if some]
 
 
 def _form(arrays: Arrays) -> Form:

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from trajloom import tables
-from trajloom.dataset import Dataset
 from trajloom.errors import DamagedFileError, SchemaError
+from trajloom.formats import Source
 from trajloom.load import place
 from trajloom.load.groups import VERSION, Group
 from trajloom.schema import Column, Header
@@ -25,7 +25,7 @@ STALE_SECONDS = 86400.0
 """A draft so old was left by a process that died."""
 
 
-def pack(folder: Path, of: str, groups: Sequence[Group], opened: Callable[[], Dataset]) -> None:
+def pack(folder: Path, of: str, groups: Sequence[Group], opened: Callable[[], Source]) -> None:
     """Make what is missing of a dataset's packed records: all that loading needs, or more groups of columns.
 
     Args:
@@ -43,11 +43,11 @@ def pack(folder: Path, of: str, groups: Sequence[Group], opened: Callable[[], Da
         if is_packed(folder, groups):
             return
         _remove_stale(folder)
-        dataset = opened()
+        source = opened()
         missing = [group for group in groups if not (folder / group.file).exists()]
-        lengths = _write_index(folder, dataset)
-        _write_groups(folder, dataset, missing, int(lengths.sum()))
-        _write_about(folder, of, dataset.header, lengths)
+        lengths = _write_index(folder, source)
+        _write_groups(folder, of, source, missing, int(lengths.sum()))
+        _write_about(folder, of, source.header, lengths)
 
 
 def is_packed(folder: Path, groups: Sequence[Group]) -> bool:
@@ -65,10 +65,10 @@ AT_A_TIME = 4096
 """Episodes whose rows are written at a time."""
 
 
-def _write_index(folder: Path, dataset: Dataset) -> Array:
+def _write_index(folder: Path, source: Source) -> Array:
     """Write which rows are whose, and who is in which split; returns the episodes' lengths."""
     names = ["episode_index", "length", "splits"]
-    episodes = pa.concat_tables([part.episodes().select(names) for part in dataset.parts()] or [_no_episodes()])
+    episodes = pa.concat_tables([part.episodes().select(names) for part in source.parts()] or [_no_episodes()])
     lengths = episodes.column("length").to_numpy()
     with draft(folder / STARTS) as file:
         file.write(np.concatenate([[0], np.cumsum(lengths)]).astype("<i8").data)
@@ -118,7 +118,7 @@ def _write_about(folder: Path, of: str, header: Header, lengths: Array) -> None:
 # ---- rows ------------------------------------------------------------------------------------------------------
 
 
-def _write_groups(folder: Path, dataset: Dataset, groups: Sequence[Group], rows: int) -> None:
+def _write_groups(folder: Path, of: str, source: Source, groups: Sequence[Group], rows: int) -> None:
     """Write rows of all groups in one pass."""
     names = [slot.column.name for group in groups for slot in group.slots]
     if not names:
@@ -126,13 +126,13 @@ def _write_groups(folder: Path, dataset: Dataset, groups: Sequence[Group], rows:
     written = 0
     with ExitStack() as files:
         outs = [files.enter_context(draft(folder / group.file)) for group in groups]
-        for part in dataset.parts():
+        for part in source.parts():
             for batch in part.steps(["episode_index", *names]):
                 for group, out in zip(groups, outs, strict=True):
-                    out.write(_rows(batch, group, dataset.header).data)
+                    out.write(_rows(batch, group, source.header).data)
                 written += batch.num_rows
         if written != rows:
-            raise DamagedFileError(f"{dataset!r} has {written} steps; the lengths of its episodes say {rows}")
+            raise DamagedFileError(f"{of} has {written} steps; the lengths of its episodes say {rows}")
 
 
 def _rows(batch: pa.RecordBatch, group: Group, header: Header) -> Array:

@@ -58,7 +58,7 @@ def modes_of(groups: Sequence[Group], normalize: Normalize) -> dict[str, Mode]:
     return found
 
 
-def scales(
+def scales_of(
     records: Records, normalize: Normalize, episodes: Sequence[int] | None, keys: Mapping[str, tuple[str, ...]]
 ) -> tuple[list[Scale | None], Normalizer | None]:
     """How each group is scaled (None: not at all), and the same by the columns' names in an item."""
