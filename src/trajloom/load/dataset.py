@@ -11,11 +11,12 @@ from trajloom.errors import SettingsError, UnknownNameError
 from trajloom.load import goals, items
 from trajloom.load.fields import Cut, Field, Form, Images, fields_of, put
 from trajloom.load.goals import Goal
-from trajloom.load.groups import Dtype
+from trajloom.load.groups import Dtype, Packed
 from trajloom.load.items import Gathered, Item
 from trajloom.load.names import Layout, item_keys
 from trajloom.load.normalizer import Normalizer
 from trajloom.load.opening import Columns, Data, Found, find
+from trajloom.load.pictures import Pictures
 from trajloom.load.records import GroupRows, Records
 from trajloom.load.rows import Pad, Rows, Shape, padding
 from trajloom.load.scaling import Normalize, Scale, scales_of
@@ -48,7 +49,7 @@ class TrajectoryDataset(MapStyle):
         episodes: Iterable[int] | None = None,
         normalize: Normalize = None, goal: Goal | None = None, dtype: Dtype = "float32", images: Images = "uint8",
         channels_first: bool = False, layout: Layout = "source", arrays: Arrays = "torch", seed: int = 0,
-        cache: str | os.PathLike[str] | None = None, **read_options: Any,
+        cache: str | os.PathLike[str] | None = None, cached_images: Packed = "raw", **read_options: Any,
     ):  # fmt: skip
         """Open a dataset; what is not in the cache is unpacked now.
 
@@ -76,6 +77,8 @@ class TrajectoryDataset(MapStyle):
             arrays: "torch" or "numpy"; `batch` gives NumPy either way.
             seed: Of what is drawn.
             cache: The cache folder; None is the user's.
+            cached_images: How images lie in the cache: "raw" as they are; "png" compressed without loss, and unpacked
+                by whoever makes a batch, such as the workers of a `DataLoader`. Items are the same.
             read_options: How `trajloom.read` is to read a path.
 
         Raises:
@@ -97,7 +100,7 @@ class TrajectoryDataset(MapStyle):
         self.arrays: Arrays = arrays
         self.seed, self.pad_mask = seed, pad_mask
         self._single = seq_length is None and frame_stack == 1
-        self._opened = find(data, cache, read_options).packed(columns, dtype)
+        self._opened = find(data, cache, read_options).packed(columns, dtype, cached_images)
         self._windows = Windows(self._records, self.shape, _positions(self._records, split, episodes))
         self._keys = item_keys(self._opened.header, self._opened.columns, layout)
         scales, self.normalizer = scales_of(self._records, normalize, self._windows.episodes, self._keys)
@@ -216,7 +219,7 @@ class TrajectoryDataset(MapStyle):
 
 def _sources(
     records: Records, fields: Sequence[Sequence[Field]], scales: Sequence[Scale | None]
-) -> list[tuple[GroupRows, Cut, Scale | None]]:
+) -> list[tuple[GroupRows | Pictures, Cut, Scale | None]]:
     """Where the columns of a batch come from: the files that have some of them, how they are cut, and scaled."""
     each = zip(records.groups, fields, scales, strict=True)
     return [(rows, Cut(some, rows.group.width), scale) for rows, some, scale in each if some]

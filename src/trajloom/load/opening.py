@@ -15,7 +15,7 @@ from trajloom.errors import SettingsError
 from trajloom.folder import Folder
 from trajloom.formats import Source
 from trajloom.load import identity
-from trajloom.load.groups import Dtype, grouped
+from trajloom.load.groups import Dtype, Packed, grouped
 from trajloom.load.names import chosen
 from trajloom.load.packing import pack
 from trajloom.load.place import packed_folder, read_about
@@ -42,10 +42,10 @@ class Found:
     opened: Callable[[], Source]
     """Opens it, to read its rows."""
 
-    def packed(self, columns: Columns, dtype: Dtype) -> "Opened":
+    def packed(self, columns: Columns, dtype: Dtype, images: Packed) -> "Opened":
         """Open its packed records, made now if they are not in the cache."""
         wanted = chosen(self.header, columns)
-        groups = grouped(wanted, dtype)
+        groups = grouped(wanted, dtype, images)
         folder = self.folder_of([column.name for column in wanted])
         pack(folder, self.of, groups, self.opened)
         return Opened(open_records(folder, groups), self.header, tuple(wanted), self.of)

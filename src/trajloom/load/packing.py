@@ -1,13 +1,11 @@
 """Making packed records: one pass over a dataset, a batch in memory, files that appear when they are whole."""
 
 import json
-import os
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,12 +13,12 @@ import pyarrow as pa
 from trajloom import tables
 from trajloom.errors import DamagedFileError, SchemaError
 from trajloom.formats import Source
-from trajloom.load import place
+from trajloom.load import pictures, place
 from trajloom.load.groups import VERSION, Group
+from trajloom.load.place import DRAFT, draft
 from trajloom.schema import Column, Header
 from trajloom.tables import Array
 
-DRAFT = ".draft-"
 STALE_SECONDS = 86400.0
 """A draft so old was left by a process that died."""
 
@@ -125,11 +123,12 @@ def _write_groups(folder: Path, of: str, source: Source, groups: Sequence[Group]
         return
     written = 0
     with ExitStack() as files:
-        outs = [files.enter_context(draft(folder / group.file)) for group in groups]
+        kinds = [pictures.writing if group.png else _writing for group in groups]
+        outs = [files.enter_context(kind(folder, group)) for kind, group in zip(kinds, groups, strict=True)]
         for part in source.parts():
             for batch in part.steps(["episode_index", *names]):
                 for group, out in zip(groups, outs, strict=True):
-                    out.write(_rows(batch, group, source.header).data)
+                    out(_rows(batch, group, source.header))
                 written += batch.num_rows
         if written != rows:
             raise DamagedFileError(f"{of} has {written} steps; the lengths of its episodes say {rows}")
@@ -160,19 +159,14 @@ def _values(batch: pa.RecordBatch, column: Column) -> Array:
     return tables.filled(values, column)
 
 
-# ---- files -----------------------------------------------------------------------------------------------------
-
-
 @contextmanager
-def draft(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that gets its name once it is whole."""
-    hidden = path.with_name(f"{DRAFT}{uuid.uuid4().hex}")
-    try:
-        with open(hidden, "wb") as file:
-            yield file
-        os.replace(hidden, path)
-    finally:
-        hidden.unlink(missing_ok=True)
+def _writing(folder: Path, group: Group) -> Iterator[Callable[[Array], object]]:
+    """Write a group; takes some rows (T, width) at a time."""
+    with draft(folder / group.file) as file:
+        yield lambda rows: file.write(rows.data)
+
+
+# ---- drafts ----------------------------------------------------------------------------------------------------
 
 
 def _remove_stale(folder: Path) -> None:

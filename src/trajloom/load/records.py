@@ -1,8 +1,6 @@
 """Packed records, open: files of rows that the system maps into memory, and whose rows are whose."""
 
 import json
-import mmap
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +11,9 @@ import numpy as np
 
 from trajloom.load import place
 from trajloom.load.groups import APART_BYTES, Group
+from trajloom.load.mapped import mapped
 from trajloom.load.packing import AROUND, NUMBERS, SPLITS, STARTS
+from trajloom.load.pictures import Pictures
 from trajloom.load.rows import Rows
 from trajloom.tables import Array
 
@@ -34,7 +34,7 @@ class GroupRows:
     @cached_property
     def array(self) -> Array:
         """(N, width). All rows, read-only; what is used of them comes from the disk as it is used."""
-        return _mapped(self.path, self.group.dtype).reshape(-1, self.group.width)
+        return mapped(self.path, self.group.dtype).reshape(-1, self.group.width)
 
     def at(self, rows: Array) -> Array:
         """(*rows.shape, width). Single rows."""
@@ -66,31 +66,10 @@ class GroupRows:
         except IndexError:
             # whoever would begin or end outside of the file is padded: any other rows do
             found = overlapping[rows.first.clip(0, count - 1)]
-        out = found.view(self.array.dtype).reshape(len(found), length, -1)
+        out = found.view(self.array.dtype).reshape(len(found), length, self.group.width)
         if len(rows.padded):
             out[rows.padded] = self.array.take(rows.of_padded, axis=0)
         return out
-
-
-def _mapped(path: Path, dtype: str) -> Array:
-    """(N,). A file's values, read-only."""
-    size = os.path.getsize(path)
-    if not size:
-        return np.empty(0, dtype)
-    with open(path, "rb") as file:
-        mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
-    if size > _memory() // 2 and hasattr(mmap, "MADV_RANDOM"):
-        # what is read ahead would push out of memory what the next batches need
-        mapped.madvise(mmap.MADV_RANDOM)
-    return np.frombuffer(mapped, dtype)
-
-
-def _memory() -> int:
-    """Bytes of the machine's memory."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return 8 << 30
 
 
 @dataclass(frozen=True)
@@ -98,7 +77,7 @@ class Records:
     """The packed records of a dataset, as far as its chosen columns go."""
 
     folder: Path
-    groups: tuple[GroupRows, ...]
+    groups: tuple[GroupRows | Pictures, ...]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self.folder, "groups": self.groups}
@@ -109,17 +88,17 @@ class Records:
     @cached_property
     def starts(self) -> Array:
         """(E + 1,) int64. Rows of the episodes' first steps, and N."""
-        return _mapped(self.folder / STARTS, "<i8")
+        return mapped(self.folder / STARTS, "<i8")
 
     @cached_property
     def episode_index(self) -> Array:
         """(E,) int64."""
-        return _mapped(self.folder / NUMBERS, "<i8")
+        return mapped(self.folder / NUMBERS, "<i8")
 
     @cached_property
     def around(self) -> Array:
         """(N, 2) int32. How many rows of its episode come before each row, and how many after it."""
-        return _mapped(self.folder / AROUND, "<i4").reshape(-1, 2)
+        return mapped(self.folder / AROUND, "<i4").reshape(-1, 2)
 
     def episodes_of(self, rows: Array) -> Array:
         """Positions of the episodes that some rows belong to."""
@@ -134,4 +113,6 @@ class Records:
 def open_records(folder: Path, groups: Sequence[Group]) -> Records:
     """Open what `packing.pack` made."""
     place.touch(folder)
-    return Records(folder, tuple(GroupRows(folder / group.file, group) for group in groups))
+    return Records(
+        folder, tuple((Pictures if group.png else GroupRows)(folder / group.file, group) for group in groups)
+    )

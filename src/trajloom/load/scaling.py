@@ -10,7 +10,7 @@ from trajloom.errors import SettingsError, UnknownNameError
 from trajloom.load import statistics
 from trajloom.load.groups import Group, Slot
 from trajloom.load.normalizer import STATISTICS, Mode, Normalizer, Scaling
-from trajloom.load.records import Records
+from trajloom.load.records import GroupRows, Records
 from trajloom.schema import path_of
 from trajloom.tables import Array
 
@@ -66,7 +66,8 @@ def scales_of(
     scalings: dict[str, Scaling] = {}
     for rows in records.groups:
         wanted = [slot for slot in rows.group.slots if slot.column.name in modes]
-        if wanted:
+        # images are not of floats
+        if wanted and isinstance(rows, GroupRows):
             found = statistics.of_group(records, rows, episodes)
             scalings |= {s.column.name: _scaling(found, s, modes[s.column.name]) for s in wanted}
     # what comes after a step is scaled like what came before it, so that both can be compared

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trajloom.load.normalizer import STATISTICS
-from trajloom.load.packing import draft
+from trajloom.load.place import draft
 from trajloom.load.records import GroupRows, Records
 from trajloom.tables import Array
 
