@@ -62,7 +62,7 @@ print("rate", count / (time.perf_counter() - start))
 
 
 def write_hdf5(path: Path, episodes: int, steps: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Demonstrations in robomimic's layout: walks, and images of noise."""
+    """Demonstrations in robomimic's layout: walks, and images, which a little noise keeps from being nothing as PNG."""
     rng = np.random.default_rng(0)
     with h5py.File(path, "w") as file:
         data = file.create_group("data")
@@ -71,14 +71,17 @@ def write_hdf5(path: Path, episodes: int, steps: int, shapes: Mapping[str, tuple
             demo = data.create_group(f"demo_{number}")
             demo.attrs["num_samples"] = steps
             for name, shape in shapes.items():
-                values = (
-                    rng.integers(0, 256, (steps, *shape), np.uint8) if len(shape) == 3 else _walk(rng, steps, shape)
-                )
+                values = _images(rng, steps, shape) if len(shape) == 3 else _walk(rng, steps, shape)
                 demo.create_dataset(name, data=values.astype(int) if name == "dones" else values)
 
 
 def _walk(rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
     return rng.normal(size=(steps, *shape)).cumsum(0)
+
+
+def _images(rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
+    ramp = np.add.outer(np.arange(shape[0]) * 2, np.arange(shape[1]))[..., None] + np.arange(shape[2]) * 40
+    return (ramp + rng.integers(0, 8, (steps, *shape))).astype(np.uint8)
 
 
 # ---- contestants -----------------------------------------------------------------------------------------------
@@ -159,6 +162,8 @@ def bench_windows(folder: Path, python: str, images: bool) -> None:
     folder_of_columns = folder / f"columns-{images}"
     folder_of_columns.mkdir()
     stream = TrajectoryStream(dataset, batch, even="drop")
+    packed = TrajectoryDataset(path, LENGTH, columns=dataset.columns, dtype=DTYPE, cached_images="png")
+    as_png = {"ours, by number, from PNG": partial(over, batches, packed.gather)} if images else {}
     taken = in_turns(
         {
             "ours, by number": partial(over, batches, dataset.gather),
@@ -167,6 +172,7 @@ def bench_windows(folder: Path, python: str, images: bool) -> None:
             "ours, a DataLoader": partial(epoch, DataLoader(dataset, batch, shuffle=True, drop_last=True)),
             "memmap by column": partial(over, batches, memmaps(dataset, folder_of_columns)),
             "the bytes alone": partial(over, batches, copies(dataset)),
+            **as_png,
         },
         rounds=7 if images else 30,
     )

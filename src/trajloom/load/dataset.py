@@ -165,24 +165,19 @@ class TrajectoryDataset(MapStyle):
         return self._gathered(np.asarray(numbers, np.int64), epoch, _form("numpy"))
 
     def _gathered(self, numbers: Array, epoch: int, form: Form) -> dict[str, Any]:
-        about = self._windows.about(numbers)
-        rows = None if self._single else self._windows.rows(about)
+        rows = self._windows.rows(numbers)
+        wanted = rows.about if self._single else rows.all
         tree: dict[str, Any] = {}
         for packed, cut, scale in self._sources:
-            block = packed.at(about) if rows is None else packed.windows(rows)
+            block = packed.at(wanted)
             if scale is not None:
                 scale.apply(block)
             cut.put(block, form, tree)
-        if self.goal is not None or self.pad_mask:
-            self._add(self._windows.rows(about) if rows is None else rows, numbers, epoch, form, tree)
-        return tree
-
-    def _add(self, rows: Rows, numbers: Array, epoch: int, form: Form, tree: dict[str, Any]) -> None:
-        """Add what was asked for besides the columns."""
         if self.goal is not None:
             self._add_goal(self._goal_rows(self.goal, rows, numbers, epoch), form, tree)
         if self.pad_mask:
             self._add_mask(rows, form.own, tree)
+        return tree
 
     def _goal_rows(self, goal: Goal, rows: Rows, numbers: Array, epoch: int) -> Array:
         if self.layout == "robomimic" and goal == "last":

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -57,8 +57,7 @@ def put(tree: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:
     tree[keys[-1]] = value
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(NamedTuple):
     """What a batch is made of: arrays or tensors."""
 
     own: Callable[[Array], Any]

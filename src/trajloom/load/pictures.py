@@ -14,7 +14,6 @@ from trajloom.formats.lerobot import png
 from trajloom.load.groups import Group
 from trajloom.load.mapped import mapped
 from trajloom.load.place import draft
-from trajloom.load.rows import Rows
 from trajloom.tables import Array
 
 ENDS = ".ends"
@@ -61,13 +60,9 @@ class Pictures:
         return mapped(self.path, "u1")
 
     def at(self, rows: Array) -> Array:
-        """(*rows.shape, width). Single rows; one that is asked for more than once is unpacked once."""
+        """(*rows.shape, width). Some rows; one that is asked for more than once is unpacked once."""
         distinct, where = np.unique(rows.reshape(-1), return_inverse=True)
         return self._unpacked(distinct)[where].reshape(*rows.shape, self.group.width)
-
-    def windows(self, rows: Rows) -> Array:
-        """(B, length, width). Windows of rows."""
-        return self.at(rows.every)
 
     def _unpacked(self, rows: Array) -> Array:
         """(U, H, W, C). The images of some rows."""

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from trajloom.load import place
-from trajloom.load.groups import APART_BYTES, Group
+from trajloom.load.groups import Group
 from trajloom.load.mapped import mapped
 from trajloom.load.packing import AROUND, NUMBERS, SPLITS, STARTS
 from trajloom.load.pictures import Pictures
-from trajloom.load.rows import Rows
 from trajloom.tables import Array
 
 
@@ -37,39 +36,12 @@ class GroupRows:
         return mapped(self.path, self.group.dtype).reshape(-1, self.group.width)
 
     def at(self, rows: Array) -> Array:
-        """(*rows.shape, width). Single rows."""
+        """(*rows.shape, width). Some rows.
+
+        One copy a row, however many columns it has. To copy windows as a whole, and then mend those that reach out of
+        their episode, takes as long where windows are short, and longer where they are long.
+        """
         return self.array.take(rows, axis=0, mode="clip")
-
-    @cached_property
-    def _overlapping(self) -> dict[int, Array]:
-        """Length -> windows (N - length + 1,) that overlap, each seen as one value of many bytes."""
-        return {}
-
-    @cached_property
-    def _rows_are_large(self) -> bool:
-        return self.group.nbytes >= APART_BYTES
-
-    def windows(self, rows: Rows) -> Array:
-        """(B, length, width). Windows of rows; one copy a window, however many columns there are."""
-        length = rows.shape.length
-        count = len(self.array) - length + 1
-        if self._rows_are_large or count < 1:
-            # a row is so large that the time is that of copying it
-            return self.at(rows.every)
-        overlapping = self._overlapping.get(length)
-        if overlapping is None:
-            whole = np.dtype((np.void, self.group.nbytes * length))
-            overlapping = np.ndarray((count,), whole, self.array, 0, (self.group.nbytes,))
-            self._overlapping[length] = overlapping
-        try:
-            found = overlapping[rows.first]
-        except IndexError:
-            # whoever would begin or end outside of the file is padded: any other rows do
-            found = overlapping[rows.first.clip(0, count - 1)]
-        out = found.view(self.array.dtype).reshape(len(found), length, self.group.width)
-        if len(rows.padded):
-            out[rows.padded] = self.array.take(rows.of_padded, axis=0)
-        return out
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,9 @@ class Windows:
         first = self.records.starts.take(self._chosen.take(at)) + self.shape.lead
         return first + (numbers - self._firsts.take(at))
 
-    def rows(self, about: Array) -> Rows:
-        """Rows of the windows that are about some rows."""
-        return Rows(about, self.records.around, self.shape)
+    def rows(self, numbers: Array) -> Rows:
+        """Rows of some windows; IndexError as in `about`."""
+        return Rows(self.about(numbers), self.records.around, self.shape)
 
 
 def _from_the_end(numbers: Array, count: int) -> Array:
