@@ -152,7 +152,7 @@ def robomimic(python: str, path: Path, mode: str, images: bool = False) -> float
 
 def bench_windows(folder: Path, python: str, images: bool) -> None:
     """An epoch a turn, so that what a stream or a DataLoader does once an epoch is shared by as many batches."""
-    episodes, steps, batch = (100, 100, IMAGE_BATCH) if images else (300, 150, BATCH)
+    episodes, steps, batch = (50, 100, IMAGE_BATCH) if images else (300, 150, BATCH)
     path = folder / f"{'images' if images else 'numbers'}.hdf5"
     write_hdf5(path, episodes, steps, SHAPES | (IMAGE if images else {}))
     dataset = TrajectoryDataset(path, LENGTH, columns=list(SHAPES | (IMAGE if images else {})), dtype=DTYPE)

@@ -79,40 +79,46 @@ class Cut:
         width: Elements of a row.
         """
         self.fields = tuple(fields)
-        self._keys = [field.keys for field in fields]
-        # a number loses its axis by its index, which costs less than a new shape
-        self._parts = [(..., f.slot.start if not f.shape else slice(f.slot.start, f.slot.stop)) for f in fields]
+        self._parts = [(field.keys, _part(field), field if len(field.shape) > 1 else None) for field in fields]
         self._sizes = [field.slot.stop - field.slot.start for field in fields]
         self._full = sum(self._sizes) == width
-        self._shaped = [(i, field) for i, field in enumerate(fields) if len(field.shape) > 1]
 
     def put(self, block: Array, form: Form, tree: dict[str, Any]) -> None:
         """Put the columns of rows (..., width) into a tree."""
-        values = self._tensors(form.own(block)) if form.one_piece else map(form.own, self._arrays(block))
-        for keys, value in zip(self._keys, values, strict=True):
-            put(tree, keys, value)
+        if form.one_piece:
+            self._put_tensors(form.own(block), tree)
+            return
+        for keys, part, shaped in self._parts:
+            values = block[part]
+            if shaped is not None:
+                values = _shaped_array(values.reshape(*block.shape[:-1], *shaped.shape), shaped)
+            put(tree, keys, form.own(values))
 
-    def _arrays(self, block: Array) -> list[Array]:
-        found = [block[part] for part in self._parts]
-        for i, field in self._shaped:
-            values = found[i].reshape(*block.shape[:-1], *field.shape)
-            values = np.multiply(values, BYTE, dtype=np.float32) if field.as_float else values
-            found[i] = np.moveaxis(values, -1, -3) if field.channels_first else values
-        return found
-
-    def _tensors(self, block: Any) -> list[Any]:
-        found = self._pieces(block)
-        for i, field in enumerate(self.fields):
+    def _put_tensors(self, block: Any, tree: dict[str, Any]) -> None:
+        for field, values in zip(self.fields, self._pieces(block), strict=True):
             if not field.shape:
-                found[i] = found[i].squeeze(-1)
-        for i, field in self._shaped:
-            values = found[i].view(*block.shape[:-1], *field.shape)
-            values = values.float().mul_(float(BYTE)) if field.as_float else values
-            found[i] = values.movedim(-1, -3) if field.channels_first else values
-        return found
+                values = values.squeeze(-1)
+            elif len(field.shape) > 1:
+                values = _shaped_tensor(values.view(*block.shape[:-1], *field.shape), field)
+            put(tree, field.keys, values)
 
-    def _pieces(self, block: Any) -> list[Any]:
+    def _pieces(self, block: Any) -> Sequence[Any]:
         """The fields' parts of a tensor's last axis; all of them in one call where they fill it."""
         if self._full:
-            return list(block.split_with_sizes(self._sizes, -1))
+            return block.split_with_sizes(self._sizes, -1)
         return [block.narrow(-1, f.slot.start, size) for f, size in zip(self.fields, self._sizes, strict=True)]
+
+
+def _part(field: Field) -> tuple[Any, ...]:
+    """The index of a column in rows (..., width); a number loses its axis by it, which costs less than a new shape."""
+    return (..., slice(field.slot.start, field.slot.stop) if field.shape else field.slot.start)
+
+
+def _shaped_array(values: Array, field: Field) -> Array:
+    values = np.multiply(values, BYTE, dtype=np.float32) if field.as_float else values
+    return np.moveaxis(values, -1, -3) if field.channels_first else values
+
+
+def _shaped_tensor(values: Any, field: Field) -> Any:
+    values = values.float().mul_(float(BYTE)) if field.as_float else values
+    return values.movedim(-1, -3) if field.channels_first else values

@@ -187,11 +187,11 @@ class StreamLoader:
 
 
 def _growing(numbers: range, most: int) -> Iterator[range]:
-    """The numbers in pieces, each twice as long as the one before, up to a length."""
-    start, size = 0, min(4, most)
+    """The numbers in pieces, each four times as long as the one before, up to a length."""
+    start, size = 0, min(16, most)
     while start < len(numbers):
         yield numbers[start : start + size]
-        start, size = start + size, min(2 * size, most)
+        start, size = start + size, min(4 * size, most)
 
 
 def _as_it_is(batch: Any) -> Any:
