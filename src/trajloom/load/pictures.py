@@ -68,7 +68,7 @@ class Pictures:
         """(U, H, W, C). The images of some rows."""
         ends = self._ends.take(rows)
         starts = np.where(rows > 0, self._ends.take(rows - 1, mode="clip"), 0)
-        images = [self._bytes[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+        images = [self._bytes[start:end].data for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
         try:
             return png.decode_all(images, _frame(self.group))
         except DamagedFileError as error:
