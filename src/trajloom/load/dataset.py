@@ -154,6 +154,9 @@ class TrajectoryDataset(MapStyle):
     def gather(self, numbers: Sequence[int] | Array, *, epoch: int = 0) -> dict[str, Any]:
         """A batch of items of some numbers, as `arrays` says: nested, (B, L, ...).
 
+        Columns of one element type are views of one block of memory, as wide as all of them; `contiguous` of a tensor
+        has it apart.
+
         Args:
             numbers: (B,). Which items.
             epoch: Draws other goals for the same items; items by number are those of epoch 0.
