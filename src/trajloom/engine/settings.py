@@ -7,7 +7,7 @@ from trajloom.engine.verdict import check_success
 from trajloom.engine.waypoints import Compat
 from trajloom.errors import SettingsError
 
-_SEARCH = ("tries", "back", "step_budget", "hold", "adapt", "round", "floor")
+_SEARCH = ("tries", "back", "step_budget", "hold", "patience", "adapt", "round", "floor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,9 @@ class Settings:
     """Control steps that an attempt may simulate, discarded tries included; None is no limit."""
     hold: int = 1
     """Steps in a row that a subtask's signal must hold at its end; only asked where `tries` is above 1."""
-
+    patience: int | None = 5
+    """Steps after which a try is given up that lacks a signal which its source had; four times as many, where the arm
+    hardly moves and is 3 cm farther from its target than in the source. None plays every try out."""
     adapt: bool = False
     """Whether sources are chosen by how often they worked in earlier rounds of attempts, in place of the strategy."""
     round: int = 50
@@ -49,7 +51,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_success(self.success)
-        for name, least in (("tries", 1), ("back", 0), ("step_budget", 1), ("hold", 1), ("round", 1)):
+        for name, least in (("tries", 1), ("back", 0), ("step_budget", 1), ("hold", 1), ("patience", 1), ("round", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise SettingsError(f"{name} must be >= {least}, got {value}")
