@@ -5,6 +5,9 @@ everything in its memory, twice the gather, 1,000 times LeRobotDataset; windows 
 robomimic with two workers, 0.7 of the gather; at 100,000 episodes the first batch within 2 s; memory does not grow with
 the dataset.
 
+Windows a second are by the processor's clock, each contestant in one process and on one thread if OMP_NUM_THREADS is 1;
+only robomimic with two workers, for images, is by the wall's, for its processes are three.
+
 robomimic lives in an environment of its own (made by scripts/interop.sh); where it is absent, the numbers measured
 before stand in for it.
 
@@ -15,7 +18,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -52,17 +56,18 @@ dataset = SequenceDataset(path, keys + images, ("actions", "rewards", "dones"), 
 loader = DataLoader(dataset, batch_size=int(batch), shuffle=True, num_workers=int(workers))
 batches, count = iter(loader), 0
 next(batches)
-start = time.perf_counter()
+clock = time.perf_counter if int(workers) else time.process_time
+start = clock()
 for got in batches:
     count += len(got["actions"])
-    if time.perf_counter() - start > 4:
+    if clock() - start > 4:
         break
-print("rate", count / (time.perf_counter() - start))
+print("rate", count / (clock() - start))
 """
 
 
 def write_hdf5(path: Path, episodes: int, steps: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Demonstrations in robomimic's layout: walks, and images of noise."""
+    """Demonstrations in robomimic's layout: walks, and images, which a little noise keeps from being nothing as PNG."""
     rng = np.random.default_rng(0)
     with h5py.File(path, "w") as file:
         data = file.create_group("data")
@@ -71,14 +76,17 @@ def write_hdf5(path: Path, episodes: int, steps: int, shapes: Mapping[str, tuple
             demo = data.create_group(f"demo_{number}")
             demo.attrs["num_samples"] = steps
             for name, shape in shapes.items():
-                values = (
-                    rng.integers(0, 256, (steps, *shape), np.uint8) if len(shape) == 3 else _walk(rng, steps, shape)
-                )
+                values = _images(rng, steps, shape) if len(shape) == 3 else _walk(rng, steps, shape)
                 demo.create_dataset(name, data=values.astype(int) if name == "dones" else values)
 
 
 def _walk(rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
     return rng.normal(size=(steps, *shape)).cumsum(0)
+
+
+def _images(rng: np.random.Generator, steps: int, shape: tuple[int, ...]) -> np.ndarray:
+    ramp = np.add.outer(np.arange(shape[0]) * 2, np.arange(shape[1]))[..., None] + np.arange(shape[2]) * 40
+    return (ramp + rng.integers(0, 8, (steps, *shape))).astype(np.uint8)
 
 
 # ---- contestants -----------------------------------------------------------------------------------------------
@@ -113,13 +121,23 @@ def _at(batch: Mapping[str, object], path: str) -> np.ndarray:
     return found  # pyright: ignore[reportReturnType]
 
 
+def copies(dataset: TrajectoryDataset) -> Callable[[np.ndarray], object]:
+    """The least that a batch takes: its windows' bytes, copied from where they lie, without padding or columns."""
+    rows = [group.array.reshape(len(group.array), -1) for group in dataset._records.groups]
+    windows = [
+        np.ndarray((len(r) - LENGTH + 1,), np.dtype((np.void, LENGTH * r.strides[0])), r, 0, (r.strides[0],))
+        for r in rows
+    ]
+    return lambda numbers: [each[np.minimum(numbers, len(each) - 1)] for each in windows]
+
+
 def over(batches: list[np.ndarray], gather: Callable[[np.ndarray], object]) -> None:
     for numbers in batches:
         gather(numbers)
 
 
-def first_batches(stream: TrajectoryStream | DataLoader, count: int) -> None:
-    for _, _batch in zip(range(count), stream, strict=False):
+def epoch(batches: Iterable[object]) -> None:
+    for _ in batches:
         pass
 
 
@@ -138,23 +156,31 @@ def robomimic(python: str, path: Path, mode: str, images: bool = False) -> float
 
 
 def bench_windows(folder: Path, python: str, images: bool) -> None:
-    episodes, steps, batch, count = (150, 100, IMAGE_BATCH, 4) if images else (300, 150, BATCH, 20)
+    """An epoch a turn, so that what a stream or a DataLoader does once an epoch is shared by as many batches."""
+    episodes, steps, batch = (50, 100, IMAGE_BATCH) if images else (300, 150, BATCH)
     path = folder / f"{'images' if images else 'numbers'}.hdf5"
     write_hdf5(path, episodes, steps, SHAPES | (IMAGE if images else {}))
     dataset = TrajectoryDataset(path, LENGTH, columns=list(SHAPES | (IMAGE if images else {})), dtype=DTYPE)
+    count = len(dataset) // batch
     rng = np.random.default_rng(1)
     batches = [rng.integers(0, len(dataset), batch) for _ in range(count)]
     folder_of_columns = folder / f"columns-{images}"
     folder_of_columns.mkdir()
+    stream = TrajectoryStream(dataset, batch, even="drop")
+    packed = TrajectoryDataset(path, LENGTH, columns=dataset.columns, dtype=DTYPE, cached_images="png")
+    as_png = {"ours, by number, from PNG": partial(over, batches, packed.gather)} if images else {}
     taken = in_turns(
         {
             "ours, by number": partial(over, batches, dataset.gather),
-            "ours, a stream": lambda: first_batches(TrajectoryStream(dataset, batch), count),
-            "ours, a DataLoader": lambda: first_batches(DataLoader(dataset, batch, shuffle=True), count),
+            "ours, a stream": partial(epoch, stream),
+            "ours, a stream's loader": partial(epoch, stream.loader()),
+            "ours, a DataLoader": partial(epoch, DataLoader(dataset, batch, shuffle=True, drop_last=True)),
             "memmap by column": partial(over, batches, memmaps(dataset, folder_of_columns)),
+            "the bytes alone": partial(over, batches, copies(dataset)),
+            **as_png,
         },
-        # turns of some milliseconds, so that what else the machine does meets few of them
-        rounds=60,
+        rounds=7 if images else 30,
+        clock=time.process_time,
     )
     modes = ["low_dim"] if images else ["low_dim", "all"]
     peers = {mode: robomimic(python, path, mode, images) for mode in modes}
@@ -167,7 +193,10 @@ def bench_windows(folder: Path, python: str, images: bool) -> None:
 
 
 def bench_first_batch(folder: Path, episodes: int = 100_000, steps: int = 150) -> None:
-    """Write a store of so many episodes, and time processes that open it, once to pack it and then from the cache."""
+    """Write a store of so many episodes, and time processes that open it, once to pack it and then from the cache.
+
+    By the processor's clock too, so that the disk, from which the first process of all reads, is not in it.
+    """
     columns = tuple(Column(name=name, dtype="float32", shape=SHAPES[name]) for name in ("actions", "obs/object"))
     out, parts = store.create(str(folder / "many"), Header(steps=columns)), 20
     each, rng = episodes // parts, np.random.default_rng(0)
@@ -180,31 +209,43 @@ def bench_first_batch(folder: Path, episodes: int = 100_000, steps: int = 150) -
                     {"episode_index": i, "name": f"demo_{i}", "length": steps, "attrs": "{}"} for i in numbers.tolist()
                 ]
                 writer.write_episodes(tables.episodes_table(out.header, rows))
-    for what in ("packing", "cached", "cached"):
+    for what in ("packing", "cached", "cached", "cached"):
         told = subprocess.run(
             [sys.executable, "-c", FIRST, str(folder / "many")], capture_output=True, text=True, check=True
         )
-        opening, loader, memory = map(float, told.stdout.split())
-        row(f"{episodes} episodes of {steps} steps, {what}", opening, loader, memory)
+        row(f"{episodes} episodes of {steps} steps, {what}", *told.stdout.split())
 
 
 FIRST = """
 import sys, time
-sys.path.insert(0, "benchmarks")
-import torch, trajloom
+start = time.process_time()
+parts = []
+def part():
+    global start
+    parts.append(f"{time.process_time() - start:.3f}")
+    start = time.process_time()
+import torch
 from torch.utils.data import DataLoader
+part()
+import trajloom
+trajloom.TrajectoryDataset
+part()
+sys.path.insert(0, "benchmarks")
 from measure import anonymous_mb
-before, start = anonymous_mb(), time.perf_counter()
+before, start = anonymous_mb(), time.process_time()
 dataset = trajloom.TrajectoryDataset(sys.argv[1], 10)
+part()
 stream = trajloom.TrajectoryStream(dataset, 256)
 next(iter(stream))
-first = time.perf_counter() - start
-next(iter(DataLoader(dataset, 256, shuffle=True)))
-loader = time.perf_counter() - start - first
+part()
 for number, batch in enumerate(stream):
     if number == 2000:
         break
-print(first, loader, anonymous_mb() - before)
+more = anonymous_mb() - before
+start = time.process_time()
+next(iter(DataLoader(dataset, 256, shuffle=True)))
+part()
+print(*parts, f"{more:.0f}")
 """
 
 
@@ -224,8 +265,9 @@ def main() -> None:
         bench_windows(Path(name), python, images=False)
         bench_windows(Path(name), python, images=True)
         print(f"\nAnonymous memory of this process now: {anonymous_mb():.0f} MB\n")
-        row("dataset", "first batch, s", "first batch of a shuffling DataLoader more, s", "memory more, MB")
-        row(*["---"] * 4)
+        row("dataset", "import torch, s", "import our loaders, s", "open, s", "first batch of a stream, s",
+            "of a shuffling DataLoader, s", "memory more after 2000 batches, MB")  # fmt: skip
+        row(*["---"] * 7)
         bench_first_batch(Path(name))
 
 

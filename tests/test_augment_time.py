@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scenes
+from conftest import examples
 from scenes import applied, batch_of
 from trajloom.augment import ActionConversion, RandomWindows, Resample, Subsample, TimeWarp
 from trajloom.batch import Batch
@@ -70,7 +71,7 @@ def test_a_kept_step_is_seen_at_its_beginning_and_rewarded_for_all_of_it():
 
 
 @given(st.integers(1, 5), st.integers(1, 5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_subsampling_twice_is_subsampling_by_the_product(a, b):
     batch = batch_of((23,))
     twice = applied(Subsample(every=b), applied(Subsample(every=a), batch))
@@ -107,7 +108,7 @@ def test_of_target_poses_the_last_one_stands():
 
 
 @given(st.floats(0, 1), st.integers(1, 8), st.integers(0, 1000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_a_warp_rises_from_the_beginning_to_the_end(sigma, knots, seed):
     edges = TimeWarp(sigma=sigma, knots=knots, stretch=(0.5, 2))._warp(np.random.default_rng(seed), 20)
     assert edges[0] == 0

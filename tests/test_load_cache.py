@@ -2,23 +2,34 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from in_memory import HEADER, MemoryEpisode, MemorySource, episode, source
+from trajloom import dataset
 from trajloom.cli.main import typer_app
 from trajloom.dataset import Dataset, read
-from trajloom.errors import DamagedFileError, UnknownNameError
-from trajloom.load import TrajectoryDataset, opening, place
+from trajloom.errors import DamagedFileError, SettingsError, UnknownNameError
+from trajloom.load import TrajectoryDataset, place
 from trajloom.load.packing import STALE_SECONDS
 from trajloom.load.robomimic import SequenceDataset
+from trajloom.schema import Column, Header
 
 HUMAN = Path(__file__).parents[1] / "examples" / "data" / "robomimic_lift_ph10_lowdim.hdf5"
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
@@ -47,8 +58,23 @@ def keys(tmp_path) -> set[str]:
 
 def test_what_is_packed_is_read_without_opening_the_data(open_, demos, monkeypatch):
     wanted = open_(demos).batch(range(8))
-    monkeypatch.setattr(opening, "read", None)
+    monkeypatch.setattr(dataset, "read", None)
     np.testing.assert_array_equal(open_(demos).batch(range(8))["actions"], wanted["actions"])
+
+
+def test_what_is_packed_is_opened_without_the_libraries_that_reading_takes(open_, demos, tmp_path):
+    native = tmp_path / "native"
+    read(demos).write(native)
+    for path in (demos, native):
+        wanted = open_(path).batch([0])["actions"].tolist()
+        code = (
+            "import sys; from trajloom.load import TrajectoryDataset;"
+            f"dataset = TrajectoryDataset({str(path)!r}, columns=['actions', 'obs/pose'], arrays='numpy',"
+            f"cache={str(tmp_path / 'cache')!r});"
+            "print(dataset.batch([0])['actions'].tolist(), sorted({'polars', 'h5py', 'torch'} & set(sys.modules)))"
+        )
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        assert told.strip() == f"{wanted} []"
 
 
 def test_a_file_that_changed_is_packed_anew(open_, demos, tmp_path):
@@ -88,6 +114,59 @@ def test_the_same_rows_in_parts_of_any_size_make_the_same_records(open_):
     np.testing.assert_array_equal(
         open_(Dataset(small)).batch(range(8))["actions"], open_(Dataset(whole)).batch(range(8))["actions"]
     )
+
+
+# ---- images ----------------------------------------------------------------------------------------------------
+
+
+def flat(batch, above="") -> dict[str, np.ndarray]:
+    """A nested batch's arrays by their paths."""
+    parts = [flat(v, f"{above}{k}/") if isinstance(v, dict) else {f"{above}{k}": v} for k, v in batch.items()]
+    return {name: values for part in parts for name, values in part.items()}
+
+
+@given(
+    lengths=st.lists(st.integers(0, 4), min_size=1, max_size=4),
+    frame=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    channels=st.sampled_from([(), (1,), (3,), (4,)]), seq_length=st.integers(1, 5), frame_stack=st.integers(1, 3),
+    more=st.sampled_from([{}, {"goal": "last"}, {"channels_first": True, "images": "float32"}]),
+    seed=st.integers(0, 999), data=st.data(),
+)  # fmt: skip
+def test_images_are_the_same_to_the_bit_as_png(
+    cache, lengths, frame, channels, seq_length, frame_stack, more, seed, data
+):
+    shapes, rng = {"obs/image": (*frame, *channels), "obs/mask": frame}, np.random.default_rng(seed)
+    header = Header(steps=tuple(Column(name=name, dtype="uint8", shape=shape) for name, shape in shapes.items()))
+    members = [
+        MemoryEpisode(episode(i, n).row, {c.name: rng.integers(0, 256, (n, *c.shape), np.uint8) for c in header.steps})
+        for i, n in enumerate(lengths)
+    ]
+    raw, png = (
+        TrajectoryDataset(Dataset(MemorySource(header, members)), seq_length, frame_stack=frame_stack, arrays="numpy",
+                          cache=cache, cached_images=kind, **more)
+        for kind in ("raw", "png")
+    )  # fmt: skip
+    numbers = data.draw(st.lists(st.integers(0, len(raw) - 1), max_size=6)) if len(raw) else []
+    wanted, found = flat(raw.batch(numbers)), flat(png.batch(numbers))
+    assert found.keys() == wanted.keys()
+    for name, values in wanted.items():
+        np.testing.assert_array_equal(found[name], values)
+        assert found[name].dtype == values.dtype
+
+
+def test_images_as_png_take_less_room_and_a_damaged_one_is_named(open_, tmp_path):
+    flat = Column(name="obs/image", dtype="uint8", shape=(64, 64, 3))
+    member = MemoryEpisode(episode(0, 3).row, {"obs/image": np.full((3, 64, 64, 3), 7, np.uint8)})
+    data = Dataset(MemorySource(Header(steps=(flat,)), [member]))
+    raw, png = (open_(data, columns=None, cached_images=kind) for kind in ("raw", "png"))
+    (pixels,), (images,) = (list(tmp_path.glob(f"cache/packed/*/*.{end}")) for end in ("rows", "pngs"))
+    assert images.stat().st_size < pixels.stat().st_size / 20
+    np.testing.assert_array_equal(raw.batch([1])["obs"]["image"], png.batch([1])["obs"]["image"])
+    images.write_bytes(images.read_bytes()[:60] + bytes(100) + images.read_bytes()[160:])
+    with pytest.raises(DamagedFileError, match=r"pngs: an image cannot be unpacked.*cache clear.*obs/image"):
+        open_(data, columns=None, cached_images="png").batch([0, 1, 2])
+    with pytest.raises(SettingsError, match="'raw' or 'png', got 'jpeg'"):
+        open_(data, columns=None, cached_images="jpeg")
 
 
 # ---- whole or not at all ---------------------------------------------------------------------------------------

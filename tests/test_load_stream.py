@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -16,7 +16,6 @@ from trajloom.load import TrajectoryDataset, TrajectoryStream
 from trajloom.load.order import Blocks, Shuffled
 
 ITEMS = 3 + 1 + 4 + 2 + 5
-FEW = settings(max_examples=30, deadline=None)
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +38,12 @@ def everything(dataset) -> list[float]:
 
 
 @given(count=st.integers(1, 3000), key=st.integers(0, 2**64 - 1))
-@FEW
 def test_a_shuffle_that_takes_no_memory_is_a_permutation(count, key):
     order = Shuffled(count, np.uint64(key))
     assert sorted(order.of(np.arange(count))) == list(range(count))
 
 
 @given(count=st.integers(1, 500), block=st.integers(1, 40), mixed=st.integers(1, 9), epoch=st.integers(0, 3))
-@FEW
 def test_blocks_are_a_permutation_that_keeps_neighbours_in_one_mix(count, block, mixed, epoch):
     order = Blocks(count, 7, epoch, block, mixed)
     found = order.of(np.arange(count))
@@ -81,7 +78,6 @@ def test_a_shuffle_leaves_hardly_anything_in_its_place():
     world=st.integers(1, 4), batch_size=st.integers(1, 6), shuffle=st.sampled_from(["all", "blocks", None]),
     epoch=st.integers(0, 2),
 )  # fmt: skip
-@FEW
 def test_all_ranks_together_have_everything_once(numbered, world, batch_size, shuffle, epoch):
     found = []
     for rank in range(world):
@@ -94,7 +90,6 @@ def test_all_ranks_together_have_everything_once(numbered, world, batch_size, sh
 
 
 @given(world=st.integers(1, 4), batch_size=st.integers(1, 6), even=st.sampled_from(["drop", "repeat"]))
-@FEW
 def test_even_shares_are_full_batches_of_different_items(numbered, world, batch_size, even):
     streams = [TrajectoryStream(numbered, batch_size, even=even, rank=r, world=world) for r in range(world)]
     shares = [[seen(batch) for batch in stream] for stream in streams]
@@ -133,7 +128,6 @@ def test_epochs_have_other_orders_and_a_seed_the_same_ones(numbered):
 
 
 @given(taken=st.integers(0, 9), shuffle=st.sampled_from(["all", "blocks", None]))
-@FEW
 def test_resuming_gives_what_was_left_and_then_the_next_epoch(numbered, taken, shuffle):
     def fresh():
         return TrajectoryStream(numbered, 4, seed=2, shuffle=shuffle, block=2, mixed=2)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from conftest import examples
 from in_memory import HEADER, MemoryEpisode, MemorySource, source
 from trajloom import query
 from trajloom.dataset import Dataset
@@ -98,13 +99,13 @@ def test_few_numbers_are_all_kept():
 ANY = arrays.arrays(np.float64, st.integers(1, 60), elements=st.floats(allow_nan=False) | st.sampled_from([0.0, -0.0]))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(values=ANY)
 def test_order_is_that_of_numpy_for_any_bits(values: np.ndarray):
     np.testing.assert_array_equal(ordered(values), np.sort(values))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(values=ANY | arrays.arrays(np.float64, st.integers(1, 200), elements=st.sampled_from([-1.0, 0.0, 0.5, 1.0])))
 def test_a_second_look_finds_quantiles_exactly(values: np.ndarray):
     with pytest.MonkeyPatch.context() as patch:

@@ -6,13 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+import own_checks
 from fake_scene import OPEN, FakeScene, expert_demo, place_spec
 from trajloom.engine.experience import CELLS, Experience, neighbourhoods
 from trajloom.engine.generate import Settings, attempt
+from trajloom.engine.own_check import name_of
 from trajloom.engine.segments import SourceDemo, Sources
 from trajloom.errors import SettingsError
 from trajloom.rollout import Rollout
 from trajloom.seeding import rng_for
+from trajloom.task import Step
 
 BAD = 13
 """`episode_index` of the source that never closes its gripper."""
@@ -150,6 +153,88 @@ def test_a_hopeless_try_is_given_up_early(demos):
     assert not rollout.success
     assert [one.reason for one in rollout.tries] == ["hopeless: the cube has fallen"] * 2
     assert all(one.steps < one.choice.end - one.choice.start for one in rollout.tries)
+
+
+def test_a_try_that_loses_what_its_source_held_is_given_up_early(demos):
+    slippery = FakeScene(slip_m=0.002)
+    early, late = (searched(demos[:3], 0, slippery, tries=2, patience=patience) for patience in (5, 0))
+    lost = [one for one in early.tries if "signal 'grasp' was missing for 5 steps" in (one.reason or "")]
+    assert lost
+    assert all(one.choice.subtask == 1 for one in lost)
+    assert early.simulated_steps < late.simulated_steps
+    assert not any("strayed" in (one.reason or "") for one in late.tries)
+
+
+class Walled(FakeScene):
+    """Its hand gets caught at a wall that stands between cube and goal."""
+
+    def step(self, action: np.ndarray) -> Step:
+        before = self.now.hands["robot0"].pose
+        outcome = super().step(action)
+        hand = self.now.hands["robot0"]
+        if hand.pose[0, 3] > 0.2:
+            hand.pose = before
+        return outcome
+
+
+def test_an_arm_that_is_stuck_is_noticed_and_the_subtask_before_is_tried_again_first(demos):
+    rollout = searched(demos[:3], 0, Walled(spread_m=0.02), tries=2, back=1, patience=2)
+    assert not rollout.success
+    assert "robot0 was stuck 3 cm farther from its target than in the source" in (rollout.reason or "")
+    # from another grasp the way may be free; only where there is no other, the same one is tried again
+    tried = [(one.choice.subtask, one.number) for one in rollout.tries]
+    assert tried == [(0, 0), (1, 0), (0, 1), (1, 1), (1, 2)]
+
+
+def test_a_check_of_ones_own_decides_too(demos):
+    plain = [searched(demos[:3], seed) for seed in SEEDS]
+    checked = [searched(demos[:3], seed, tries=8, check="own_checks:is_high") for seed in SEEDS]
+    said = [one.reason for rollout in checked for one in rollout.tries if not one.success]
+    assert said
+    assert all("check: the hand is only" in (reason or "") for reason in said)
+    assert [same(a, b) for a, b in zip(plain, checked, strict=True)] != [True] * len(SEEDS)
+    assert all(one.choice.subtask == 0 for rollout in checked for one in rollout.tries if not one.success)
+    assert searched(demos[:3], 0, check="own_checks:never").reason == (
+        "check: the check says no; subtask 0 was tried 4 times"
+    )
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        ("own_checks", "is named 'module:function'"),
+        ("own_checks:missing", "there is no check 'own_checks:missing'"),
+        ("no_such_module:f", "there is no check 'no_such_module:f'"),
+        ("own_checks:NO_FUNCTION", "is no function but int"),
+        ("own_checks:odd", "must return True, False, None or words"),
+    ],
+)
+def test_checks_that_do_not_serve_are_refused(demos, check: str, said: str):
+    with pytest.raises(SettingsError, match=said):
+        searched(demos[:3], 0, check=check)
+
+
+def test_a_check_must_be_where_workers_find_it():
+    assert name_of(own_checks.never) == "own_checks:never"
+    with pytest.raises(SettingsError, match="workers cannot find"):
+        name_of(lambda scene, eef, subtask: True)
+
+
+def test_what_is_discarded_begins_as_the_episode_does_and_says_where_it_parts(demos):
+    spec, settings = place_spec(action_noise=0.05), Settings(tries=4, back=1, select_src_per_subtask=True)
+    sources = Sources.from_demos(demos, spec)
+    made = [attempt(FakeScene(), sources, spec, settings, rng_for(s), keep_branches=True) for s in range(12)]
+    assert sum(len(rollout.branches) for rollout in made) >= 3
+    for rollout in made:
+        for branch in rollout.branches:
+            assert not branch.tried.success
+            assert branch.parts_at <= min(branch.length, rollout.length)
+            for name, values in branch.columns.items():
+                np.testing.assert_array_equal(values[: branch.parts_at], rollout.columns[name][: branch.parts_at])
+            n = min(branch.length, rollout.length)
+            differ = (branch.columns["actions"][:n] != rollout.columns["actions"][:n]).any(axis=1)
+            assert differ[branch.parts_at :].any()
+    assert all(not r.branches for r in (searched(demos, s, noise=0.05) for s in range(3)))
 
 
 def test_several_arms_go_back_together():

@@ -27,9 +27,7 @@ from trajloom.folder import Folder, same_place
 from trajloom.formats import Loss, OnError, Part, Progress, Source
 from trajloom.frames import scan
 from trajloom.schema import Header
-
-NATIVE = "trajloom"
-"""The name of our own format, beside those of `formats`."""
+from trajloom.store import NATIVE as NATIVE
 
 
 def read(

@@ -6,6 +6,11 @@ from trajloom.seeding import Key, rng_for
 from trajloom.tables import Array
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_BITS = (1 << 64) - 1
+_ROUNDS = (
+    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
+    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
+)
 
 
 def key_of(seed: int, *key: Key) -> np.uint64:
@@ -19,11 +24,15 @@ def mixed(numbers: Array, key: np.uint64) -> Array:
     Source:
         Steele, Lea, Flood, Fast splittable pseudorandom number generators, OOPSLA 2014 (SplitMix64).
     """
-    with np.errstate(over="ignore"):
-        z = (numbers.astype(np.uint64) + np.uint64(1)) * _GOLDEN + key
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
+    z = numbers.astype(np.uint64, copy=False) * _GOLDEN
+    z += np.uint64((int(_GOLDEN) + int(key)) & _BITS)
+    # in place, since a shuffle does this for every item six times and more
+    shifted = np.empty_like(z)
+    for shift, factor in _ROUNDS:
+        z ^= np.right_shift(z, shift, out=shifted)
+        z *= factor
+    z ^= np.right_shift(z, np.uint64(31), out=shifted)
+    return z
 
 
 def uniform(numbers: Array, key: np.uint64) -> Array:

@@ -3,23 +3,24 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from trajloom.errors import SettingsError, UnknownNameError
 from trajloom.load import goals, items
-from trajloom.load.fields import Field, Images, as_arrays, as_tensors, fields_of, put
+from trajloom.load.fields import Cut, Field, Form, Images, fields_of, put
 from trajloom.load.goals import Goal
-from trajloom.load.groups import Dtype
+from trajloom.load.groups import Dtype, Packed
 from trajloom.load.items import Gathered, Item
 from trajloom.load.names import Layout, item_keys
 from trajloom.load.normalizer import Normalizer
 from trajloom.load.opening import Columns, Data, Found, find
-from trajloom.load.records import Records, Rows
-from trajloom.load.scaling import Normalize, scales
-from trajloom.load.windows import Pad, Shape, Windows, padding
+from trajloom.load.pictures import Pictures
+from trajloom.load.records import GroupRows, Records
+from trajloom.load.rows import Pad, Rows, Shape, padding
+from trajloom.load.scaling import Normalize, Scale, scales_of
+from trajloom.load.windows import Windows
 from trajloom.tables import Array
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ else:
     MapStyle = object
 
 Arrays = Literal["torch", "numpy"]
-Own = Callable[[Array], Any]
-Views = Callable[[Array, Sequence[Field], dict[str, Any]], None]
 
 
 class TrajectoryDataset(MapStyle):
@@ -45,12 +44,12 @@ class TrajectoryDataset(MapStyle):
     """
 
     def __init__(
-        self, data: Data | Found, seq_length: int | None = None, *, frame_stack: int = 1, pad: Pad = True,
+        self, data: "Data | Found", seq_length: int | None = None, *, frame_stack: int = 1, pad: Pad = True,
         pad_mask: bool = False, columns: Columns = None, split: str | None = None,
         episodes: Iterable[int] | None = None,
         normalize: Normalize = None, goal: Goal | None = None, dtype: Dtype = "float32", images: Images = "uint8",
         channels_first: bool = False, layout: Layout = "source", arrays: Arrays = "torch", seed: int = 0,
-        cache: str | os.PathLike[str] | None = None, **read_options: Any,
+        cache: str | os.PathLike[str] | None = None, cached_images: Packed = "raw", **read_options: Any,
     ):  # fmt: skip
         """Open a dataset; what is not in the cache is unpacked now.
 
@@ -78,6 +77,8 @@ class TrajectoryDataset(MapStyle):
             arrays: "torch" or "numpy"; `batch` gives NumPy either way.
             seed: Of what is drawn.
             cache: The cache folder; None is the user's.
+            cached_images: How images lie in the cache: "raw" as they are; "png" compressed without loss, and unpacked
+                by whoever makes a batch, such as the workers of a `DataLoader`. Items are the same.
             read_options: How `trajloom.read` is to read a path.
 
         Raises:
@@ -96,17 +97,18 @@ class TrajectoryDataset(MapStyle):
         self.shape = Shape(seq_length=1 if seq_length is None else seq_length, frame_stack=frame_stack, **padding(pad))
         self.goal: Goal | None = goal
         self.layout: Layout = layout
-        self.arrays, self.seed, self.pad_mask = arrays, seed, pad_mask
+        self.arrays: Arrays = arrays
+        self.seed, self.pad_mask = seed, pad_mask
         self._single = seq_length is None and frame_stack == 1
-        self._opened = find(data, cache, read_options).packed(columns, dtype)
+        self._opened = find(data, cache, read_options).packed(columns, dtype, cached_images)
         self._windows = Windows(self._records, self.shape, _positions(self._records, split, episodes))
         self._keys = item_keys(self._opened.header, self._opened.columns, layout)
-        self._scales, self.normalizer = scales(self._records, normalize, self._windows.episodes, self._keys)
-        groups = [rows.group for rows in self._records.groups]
-        self._fields = [fields_of(group, self._keys, images, channels_first) for group in groups]
-        self._goals = [goals.goal_fields(fields, layout) if goal else () for fields in self._fields]
+        scales, self.normalizer = scales_of(self._records, normalize, self._windows.episodes, self._keys)
+        fields = [fields_of(rows.group, self._keys, images, channels_first) for rows in self._records.groups]
+        of_goal = [goals.goal_fields(some, layout) for some in fields]
         if goal:
-            goals.must_have(self._goals, layout)
+            goals.must_have(of_goal, layout)
+        self._sources, self._of_goal = (_sources(self._records, some, scales) for some in (fields, of_goal))
 
     normalizer: Normalizer | None
     """How columns are scaled, to scale others alike and to scale back; None where they are not."""
@@ -137,7 +139,8 @@ class TrajectoryDataset(MapStyle):
 
     def where(self, number: int) -> tuple[int, int]:
         """The `episode_index` and the frame of the step that an item is about."""
-        (row,), (episode,) = self._windows.about(np.array([number]))
+        (row,) = self._windows.about(np.array([number]))
+        episode = self._records.episodes_of(row)
         return int(self._records.episode_index[episode]), int(row - self._records.starts[episode])
 
     def __getitem__(self, index: int) -> Item:
@@ -145,59 +148,53 @@ class TrajectoryDataset(MapStyle):
 
     def __getitems__(self, numbers: Sequence[int]) -> Gathered:
         """Items of some numbers, gathered at once; PyTorch asks for each batch by this."""
-        return Gathered(self.gather(numbers), len(numbers))
+        # half of what asarray takes with a list
+        return Gathered(self.gather(np.fromiter(numbers, np.int64, len(numbers))), len(numbers))
 
     def gather(self, numbers: Sequence[int] | Array, *, epoch: int = 0) -> dict[str, Any]:
         """A batch of items of some numbers, as `arrays` says: nested, (B, L, ...).
+
+        Columns of one element type are views of one block of memory, as wide as all of them; `contiguous` of a tensor
+        has it apart.
 
         Args:
             numbers: (B,). Which items.
             epoch: Draws other goals for the same items; items by number are those of epoch 0.
         """
-        if self.arrays == "numpy":
-            return self.batch(numbers, epoch=epoch)
-        torch = items.torch()
-        if torch.utils.data.get_worker_info() is None:
-            # a tensor of each view takes half as long as views of a tensor
-            views: Views = partial(as_arrays, own=torch.from_numpy)
-        else:
-            views = partial(as_tensors, own=torch.from_numpy)
-        return self._gathered(np.asarray(numbers, np.int64), epoch, views, torch.from_numpy)
+        return self._gathered(np.asarray(numbers, np.int64), epoch, _form(self.arrays))
 
     def batch(self, numbers: Sequence[int] | Array, *, epoch: int = 0) -> dict[str, Any]:
         """A batch of items of some numbers as NumPy arrays: nested, (B, L, ...)."""
-        return self._gathered(np.asarray(numbers, np.int64), epoch, as_arrays, _itself)
+        return self._gathered(np.asarray(numbers, np.int64), epoch, _form("numpy"))
 
-    def _gathered(self, numbers: Array, epoch: int, views: Views, own: Own) -> dict[str, Any]:
-        """A batch; `views` puts the columns of a block into it, `own` makes of an array what a batch is made of."""
-        about, episode = self._windows.about(numbers)
-        rows = self._windows.rows(about, episode)
+    def _gathered(self, numbers: Array, epoch: int, form: Form) -> dict[str, Any]:
+        rows = self._windows.rows(numbers)
+        wanted = rows.about if self._single else rows.all
         tree: dict[str, Any] = {}
-        for packed, fields, scale in zip(self._records.groups, self._fields, self._scales, strict=True):
-            block = packed.at(about) if self._single else packed.windows(rows)
+        for packed, cut, scale in self._sources:
+            block = packed.at(wanted)
             if scale is not None:
                 scale.apply(block)
-            views(block, fields, tree)
+            cut.put(block, form, tree)
         if self.goal is not None:
-            self._add_goal(self._goal_rows(self.goal, rows, about, numbers, epoch), views, tree)
+            self._add_goal(self._goal_rows(self.goal, rows, numbers, epoch), form, tree)
         if self.pad_mask:
-            self._add_mask(rows, own, tree)
+            self._add_mask(rows, form.own, tree)
         return tree
 
-    def _goal_rows(self, goal: Goal, rows: Rows, about: Array, numbers: Array, epoch: int) -> Array:
+    def _goal_rows(self, goal: Goal, rows: Rows, numbers: Array, epoch: int) -> Array:
         if self.layout == "robomimic" and goal == "last":
-            return goals.last_for_robomimic(rows, self.shape)
-        return goals.goal_rows(goal, rows, about, numbers, goals.key_of(self.seed, epoch))
+            return goals.last_for_robomimic(rows)
+        return goals.goal_rows(goal, rows, numbers, goals.key_of(self.seed, epoch))
 
-    def _add_goal(self, at: Array, views: Views, tree: dict[str, Any]) -> None:
-        for packed, fields, scale in zip(self._records.groups, self._goals, self._scales, strict=True):
-            if fields:
-                block = packed.at(at)
-                if scale is not None:
-                    scale.apply(block)
-                views(block, fields, tree)
+    def _add_goal(self, at: Array, form: Form, tree: dict[str, Any]) -> None:
+        for packed, cut, scale in self._of_goal:
+            block = packed.at(at)
+            if scale is not None:
+                scale.apply(block)
+            cut.put(block, form, tree)
 
-    def _add_mask(self, rows: Rows, own: Own, tree: dict[str, Any]) -> None:
+    def _add_mask(self, rows: Rows, own: Callable[[Array], Any], tree: dict[str, Any]) -> None:
         inside = rows.inside
         if self.layout == "source":
             put(tree, ("pad_mask",), own(inside))
@@ -218,8 +215,24 @@ class TrajectoryDataset(MapStyle):
         )
 
 
-def _itself(block: Array) -> Array:
-    return block
+def _sources(
+    records: Records, fields: Sequence[Sequence[Field]], scales: Sequence[Scale | None]
+) -> list[tuple[GroupRows | Pictures, Cut, Scale | None]]:
+    """Where the columns of a batch come from: the files that have some of them, how they are cut, and scaled."""
+    each = zip(records.groups, fields, scales, strict=True)
+    return [(rows, Cut(some, rows.group.width), scale) for rows, some, scale in each if some]
+
+
+def _form(arrays: Arrays) -> Form:
+    """What batches are made of in this process."""
+    if arrays == "numpy":
+        return Form(_itself)
+    torch = items.torch()
+    return Form(torch.from_numpy, one_piece=torch.utils.data.get_worker_info() is not None)
+
+
+def _itself(values: Array) -> Array:
+    return values
 
 
 def _positions(records: Records, split: str | None, episodes: Iterable[int] | None) -> list[int] | None:

@@ -1,9 +1,8 @@
-"""From rows side by side to the columns of an item: views of the gathered block, under the item's names."""
+"""From rows side by side to the columns of an item: views of the gathered rows, under the item's names."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -14,6 +13,8 @@ from trajloom.tables import Array
 
 Images = Literal["uint8", "float32"]
 """Colour images as they are, or as float32 from 0 to 1."""
+BYTE = np.float32(1 / 255)
+"""A step of a byte, where 255 is 1."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,9 @@ class Field:
     channels_first: bool = False
     as_float: bool = False
 
-    @cached_property
+    @property
     def shape(self) -> tuple[int, ...]:
         return self.slot.column.shape
-
-    @cached_property
-    def bounds(self) -> tuple[int, int]:
-        """Its first element in a row, and the one after its last."""
-        return self.slot.start, self.slot.stop
 
     @property
     def path(self) -> str:
@@ -61,51 +57,68 @@ def put(tree: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:
     tree[keys[-1]] = value
 
 
-def as_arrays(
-    block: Array, fields: Sequence[Field], tree: dict[str, Any], own: Callable[[Array], Any] | None = None
-) -> None:
-    """Put views of a block (..., width) into a tree, each as `own` makes it."""
-    for field in fields:
-        start, stop = field.bounds
-        values = block[..., start:stop]
-        if len(field.shape) != 1:
-            values = values.reshape(*block.shape[:-1], *field.shape)
-        values = _image(values, field, lambda x: np.moveaxis(x, -1, -3), _scaled_array)
-        put(tree, field.keys, values if own is None else own(values))
+class Form(NamedTuple):
+    """What a batch is made of: arrays or tensors."""
+
+    own: Callable[[Array], Any]
+    """Makes an array one of them."""
+    one_piece: bool = False
+    """Whether the columns are made views after that, not before: twice the time, but they share one storage, which goes
+    to another process once."""
 
 
-def as_tensors(block: Array, fields: Sequence[Field], tree: dict[str, Any], own: Callable[[Array], Any]) -> None:
-    """Put views of the tensor that `own` makes of a block (..., width) into a tree.
+class Cut:
+    """How gathered rows are cut into the columns of an item: views of one piece of memory, under the item's names.
 
-    They share its storage, which goes to another process once, with all of them.
+    From one step to the next it is as far as the rows are wide; a column in one piece is `contiguous` of it.
     """
-    for field, values in zip(fields, _pieces(own(block), fields), strict=True):
-        if not field.shape:
-            values = values[..., 0]
-        elif len(field.shape) > 1:
-            values = values.unflatten(-1, field.shape)
-        put(tree, field.keys, _image(values, field, lambda x: x.movedim(-1, -3), _scaled_tensor))
+
+    def __init__(self, fields: Sequence[Field], width: int):
+        """Args:
+        fields: The columns that are wanted, in the order of their slots.
+        width: Elements of a row.
+        """
+        self.fields = tuple(fields)
+        self._parts = [(field.keys, _part(field), field if len(field.shape) > 1 else None) for field in fields]
+        self._sizes = [field.slot.stop - field.slot.start for field in fields]
+        self._full = sum(self._sizes) == width
+
+    def put(self, block: Array, form: Form, tree: dict[str, Any]) -> None:
+        """Put the columns of rows (..., width) into a tree."""
+        if form.one_piece:
+            self._put_tensors(form.own(block), tree)
+            return
+        for keys, part, shaped in self._parts:
+            values = block[part]
+            if shaped is not None:
+                values = _shaped_array(values.reshape(*block.shape[:-1], *shaped.shape), shaped)
+            put(tree, keys, form.own(values))
+
+    def _put_tensors(self, block: Any, tree: dict[str, Any]) -> None:
+        for field, values in zip(self.fields, self._pieces(block), strict=True):
+            if not field.shape:
+                values = values.squeeze(-1)
+            elif len(field.shape) > 1:
+                values = _shaped_tensor(values.view(*block.shape[:-1], *field.shape), field)
+            put(tree, field.keys, values)
+
+    def _pieces(self, block: Any) -> Sequence[Any]:
+        """The fields' parts of a tensor's last axis; all of them in one call where they fill it."""
+        if self._full:
+            return block.split_with_sizes(self._sizes, -1)
+        return [block.narrow(-1, f.slot.start, size) for f, size in zip(self.fields, self._sizes, strict=True)]
 
 
-def _pieces(block: Any, fields: Sequence[Field]) -> Sequence[Any]:
-    """The fields' parts of a tensor's last axis; all of them in one call where they fill it."""
-    sizes = [stop - start for start, stop in (field.bounds for field in fields)]
-    if sum(sizes) == block.shape[-1]:
-        return block.split(sizes, -1)
-    return [block.narrow(-1, field.bounds[0], size) for field, size in zip(fields, sizes, strict=True)]
+def _part(field: Field) -> tuple[Any, ...]:
+    """The index of a column in rows (..., width); a number loses its axis by it, which costs less than a new shape."""
+    return (..., slice(field.slot.start, field.slot.stop) if field.shape else field.slot.start)
 
 
-def _image(values: Any, field: Field, move: Callable[[Any], Any], scaled: Callable[[Any], Any]) -> Any:
-    if field.as_float:
-        values = scaled(values)
-    if field.channels_first:
-        values = move(values)
-    return values
+def _shaped_array(values: Array, field: Field) -> Array:
+    values = np.multiply(values, BYTE, dtype=np.float32) if field.as_float else values
+    return np.moveaxis(values, -1, -3) if field.channels_first else values
 
 
-def _scaled_array(values: Array) -> Array:
-    return np.multiply(values, np.float32(1 / 255), dtype=np.float32)
-
-
-def _scaled_tensor(values: Any) -> Any:
-    return values.float().mul_(1 / 255)
+def _shaped_tensor(values: Any, field: Field) -> Any:
+    values = values.float().mul_(float(BYTE)) if field.as_float else values
+    return values.movedim(-1, -3) if field.channels_first else values

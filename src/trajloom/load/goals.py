@@ -10,8 +10,7 @@ from trajloom.errors import SettingsError
 from trajloom.load import chance
 from trajloom.load.fields import Field
 from trajloom.load.names import Layout
-from trajloom.load.records import Rows
-from trajloom.load.windows import Shape
+from trajloom.load.rows import Rows
 from trajloom.tables import Array
 
 Goal = Literal["last", "future"]
@@ -24,24 +23,23 @@ def key_of(seed: int, epoch: int) -> np.uint64:
     return chance.key_of(seed, "goal", epoch)
 
 
-def goal_rows(goal: Goal, rows: Rows, about: Array, numbers: Array, key: np.uint64) -> Array:
+def goal_rows(goal: Goal, rows: Rows, numbers: Array, key: np.uint64) -> Array:
     """(B,). Rows of the goals.
 
     Args:
         goal: Which.
         rows: The windows.
-        about: (B,). Rows of the steps that they are about.
         numbers: (B,). Numbers of the items.
         key: Decides the draws.
     """
     if goal == "last":
-        return rows.high
-    return about + (chance.uniform(numbers, key) * (rows.high - about + 1)).astype(np.int64)
+        return rows.last_of_episode
+    return rows.about + (chance.uniform(numbers, key) * (rows.room[:, 1] + 1)).astype(np.int64)
 
 
-def last_for_robomimic(rows: Rows, shape: Shape) -> Array:
+def last_for_robomimic(rows: Rows) -> Array:
     """(B,). robomimic's goal: the last step that a window is about, which padding makes the episode's last."""
-    return rows.high - (0 if shape.pad_end else shape.seq_length - 1)
+    return rows.last_of_episode - (0 if rows.shape.pad_end else rows.shape.after)
 
 
 def goal_fields(fields: Sequence[Field], layout: Layout) -> tuple[Field, ...]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trajloom import tables
-from trajloom.dataset import Dataset
 from trajloom.folder import Folder
+from trajloom.formats import Source
 from trajloom.load.groups import VERSION
 from trajloom.schema import Header
 from trajloom.store import StoredDataset
@@ -53,11 +53,11 @@ def _stamp(stat: os.stat_result) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-def of_content(dataset: Dataset, columns: Sequence[str]) -> str:
+def of_content(source: Source, columns: Sequence[str]) -> str:
     """From the rows themselves, for a dataset that exists in memory alone: reads the columns once."""
-    sha = hashlib.sha256(_digest({"content": _rows_of(dataset.header)}).encode())
-    wanted = [dataset.header.column(name) for name in columns]
-    for part in dataset.parts():
+    sha = hashlib.sha256(_digest({"content": _rows_of(source.header)}).encode())
+    wanted = [source.header.column(name) for name in columns]
+    for part in source.parts():
         episodes = part.episodes().select(["episode_index", "name", "length", "splits"])
         sha.update(repr(episodes.to_pylist()).encode())
         for batch in part.steps(list(columns)) if columns else ():

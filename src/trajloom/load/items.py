@@ -1,6 +1,6 @@
 """What a loader hands out: a batch that was gathered as a whole, and that collates to itself."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, overload
 
@@ -38,8 +38,8 @@ class Gathered(Sequence[Item]):
         return (self[i] for i in range(self._length))
 
 
-def _at(tree: Mapping[str, Any], at: int) -> dict[str, Any]:
-    return {key: _at(value, at) if isinstance(value, Mapping) else value[at] for key, value in tree.items()}
+def _at(tree: dict[str, Any], at: int) -> dict[str, Any]:
+    return {key: _at(value, at) if isinstance(value, dict) else value[at] for key, value in tree.items()}
 
 
 def collate(items: Sequence[Any], *, collate_fn_map: Any = None) -> Any:

@@ -66,7 +66,10 @@ class Shuffled:
         low = np.uint64((1 << self._half_bits) - 1)
         left, right = numbers >> bits, numbers & low
         for key in self._round_keys:
-            left, right = right, left ^ (chance.mixed(right, key) & low)
+            drawn = chance.mixed(right, key)
+            drawn &= low
+            drawn ^= left
+            left, right = right, drawn
         return (left << bits) | right
 
 

@@ -1,31 +1,29 @@
 """Making packed records: one pass over a dataset, a batch in memory, files that appear when they are whole."""
 
 import json
-import os
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from trajloom import tables
-from trajloom.dataset import Dataset
 from trajloom.errors import DamagedFileError, SchemaError
-from trajloom.load import place
+from trajloom.formats import Source
+from trajloom.load import pictures, place
 from trajloom.load.groups import VERSION, Group
+from trajloom.load.place import DRAFT, draft
 from trajloom.schema import Column, Header
 from trajloom.tables import Array
 
-DRAFT = ".draft-"
 STALE_SECONDS = 86400.0
 """A draft so old was left by a process that died."""
 
 
-def pack(folder: Path, of: str, groups: Sequence[Group], opened: Callable[[], Dataset]) -> None:
+def pack(folder: Path, of: str, groups: Sequence[Group], opened: Callable[[], Source]) -> None:
     """Make what is missing of a dataset's packed records: all that loading needs, or more groups of columns.
 
     Args:
@@ -43,11 +41,11 @@ def pack(folder: Path, of: str, groups: Sequence[Group], opened: Callable[[], Da
         if is_packed(folder, groups):
             return
         _remove_stale(folder)
-        dataset = opened()
+        source = opened()
         missing = [group for group in groups if not (folder / group.file).exists()]
-        lengths = _write_index(folder, dataset)
-        _write_groups(folder, dataset, missing, int(lengths.sum()))
-        _write_about(folder, of, dataset.header, lengths)
+        lengths = _write_index(folder, source)
+        _write_groups(folder, of, source, missing, int(lengths.sum()))
+        _write_about(folder, of, source.header, lengths)
 
 
 def is_packed(folder: Path, groups: Sequence[Group]) -> bool:
@@ -58,28 +56,35 @@ def is_packed(folder: Path, groups: Sequence[Group]) -> bool:
 
 # ---- episodes --------------------------------------------------------------------------------------------------
 
-STARTS, NUMBERS, OWNERS, SPLITS = "starts.i64", "episode_index.i64", "episode_of_row.i32", "splits.json"
-"""Rows of the episodes' first steps and N; their numbers; the position of each row's episode; who is in which split."""
+STARTS, NUMBERS, AROUND, SPLITS = "starts.i64", "episode_index.i64", "around.i32", "splits.json"
+"""Rows of the episodes' first steps and N; their numbers; how many rows of its episode are before and after each row;
+who is in which split."""
 AT_A_TIME = 4096
 """Episodes whose rows are written at a time."""
 
 
-def _write_index(folder: Path, dataset: Dataset) -> Array:
+def _write_index(folder: Path, source: Source) -> Array:
     """Write which rows are whose, and who is in which split; returns the episodes' lengths."""
     names = ["episode_index", "length", "splits"]
-    episodes = pa.concat_tables([part.episodes().select(names) for part in dataset.parts()] or [_no_episodes()])
+    episodes = pa.concat_tables([part.episodes().select(names) for part in source.parts()] or [_no_episodes()])
     lengths = episodes.column("length").to_numpy()
     with draft(folder / STARTS) as file:
         file.write(np.concatenate([[0], np.cumsum(lengths)]).astype("<i8").data)
     with draft(folder / NUMBERS) as file:
         file.write(episodes.column("episode_index").to_numpy().astype("<i8").data)
-    with draft(folder / OWNERS) as file:
+    with draft(folder / AROUND) as file:
         for start in range(0, len(lengths), AT_A_TIME):
-            some = lengths[start : start + AT_A_TIME]
-            file.write(np.repeat(np.arange(start, start + len(some), dtype="<i4"), some).data)
+            file.write(_around(lengths[start : start + AT_A_TIME]).data)
     with draft(folder / SPLITS) as file:
         file.write(json.dumps(_splits(episodes.column("splits").to_pylist())).encode())
     return lengths
+
+
+def _around(lengths: Array) -> Array:
+    """(N, 2) int32. How many rows of its episode come before each row of some episodes, and how many after it."""
+    of_episode = np.repeat(lengths, lengths)
+    before = np.arange(len(of_episode)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return np.stack([before, of_episode - 1 - before], axis=1).astype("<i4")
 
 
 def _no_episodes() -> pa.Table:
@@ -111,21 +116,22 @@ def _write_about(folder: Path, of: str, header: Header, lengths: Array) -> None:
 # ---- rows ------------------------------------------------------------------------------------------------------
 
 
-def _write_groups(folder: Path, dataset: Dataset, groups: Sequence[Group], rows: int) -> None:
+def _write_groups(folder: Path, of: str, source: Source, groups: Sequence[Group], rows: int) -> None:
     """Write rows of all groups in one pass."""
     names = [slot.column.name for group in groups for slot in group.slots]
     if not names:
         return
     written = 0
     with ExitStack() as files:
-        outs = [files.enter_context(draft(folder / group.file)) for group in groups]
-        for part in dataset.parts():
+        kinds = [pictures.writing if group.png else _writing for group in groups]
+        outs = [files.enter_context(kind(folder, group)) for kind, group in zip(kinds, groups, strict=True)]
+        for part in source.parts():
             for batch in part.steps(["episode_index", *names]):
                 for group, out in zip(groups, outs, strict=True):
-                    out.write(_rows(batch, group, dataset.header).data)
+                    out(_rows(batch, group, source.header))
                 written += batch.num_rows
         if written != rows:
-            raise DamagedFileError(f"{dataset!r} has {written} steps; the lengths of its episodes say {rows}")
+            raise DamagedFileError(f"{of} has {written} steps; the lengths of its episodes say {rows}")
 
 
 def _rows(batch: pa.RecordBatch, group: Group, header: Header) -> Array:
@@ -153,19 +159,14 @@ def _values(batch: pa.RecordBatch, column: Column) -> Array:
     return tables.filled(values, column)
 
 
-# ---- files -----------------------------------------------------------------------------------------------------
-
-
 @contextmanager
-def draft(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that gets its name once it is whole."""
-    hidden = path.with_name(f"{DRAFT}{uuid.uuid4().hex}")
-    try:
-        with open(hidden, "wb") as file:
-            yield file
-        os.replace(hidden, path)
-    finally:
-        hidden.unlink(missing_ok=True)
+def _writing(folder: Path, group: Group) -> Iterator[Callable[[Array], object]]:
+    """Write a group; takes some rows (T, width) at a time."""
+    with draft(folder / group.file) as file:
+        yield lambda rows: file.write(rows.data)
+
+
+# ---- drafts ----------------------------------------------------------------------------------------------------
 
 
 def _remove_stale(folder: Path) -> None:

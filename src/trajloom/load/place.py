@@ -4,11 +4,12 @@ import json
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from trajloom.errors import UnknownNameError
 
@@ -18,6 +19,8 @@ ABOUT = "about.json"
 """Written last into the folder of a dataset; what lacks it is unfinished."""
 USED = "used"
 """A file whose time of change says when a dataset was last opened."""
+DRAFT = ".draft-"
+"""How the name of a file begins that is being written."""
 
 
 def cache_folder() -> Path:
@@ -140,3 +143,15 @@ def alone(folder: Path) -> Iterator[None]:
         except (ImportError, OSError):
             pass
         yield
+
+
+@contextmanager
+def draft(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that gets its name once it is whole."""
+    hidden = path.with_name(f"{DRAFT}{uuid.uuid4().hex}")
+    try:
+        with open(hidden, "wb") as file:
+            yield file
+        os.replace(hidden, path)
+    finally:
+        hidden.unlink(missing_ok=True)

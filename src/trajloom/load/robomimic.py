@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 
 from trajloom.errors import SettingsError
-from trajloom.load.dataset import Own, TrajectoryDataset, Views
-from trajloom.load.fields import put
+from trajloom.load.dataset import TrajectoryDataset
+from trajloom.load.fields import Form, put
 from trajloom.load.normalizer import ROBOMIMIC_STD
 from trajloom.load.opening import Data, find
 from trajloom.tables import Array
@@ -88,10 +88,10 @@ class SequenceDataset(TrajectoryDataset):
         """None: items are drawn evenly, as robomimic's training takes it."""
         return
 
-    def _gathered(self, numbers: Array, epoch: int, views: Views, own: Own) -> dict[str, Any]:
-        tree = super()._gathered(numbers, epoch, views, own)
+    def _gathered(self, numbers: Array, epoch: int, form: Form) -> dict[str, Any]:
+        tree = super()._gathered(numbers, epoch, form)
         for key in self._absent:
-            put(tree, (key,), own(np.zeros((len(numbers), self.shape.length, 1), np.float32)))
+            put(tree, (key,), form.own(np.zeros((len(numbers), self.shape.length, 1), np.float32)))
         return tree
 
 

@@ -10,7 +10,7 @@ from trajloom.errors import SettingsError, UnknownNameError
 from trajloom.load import statistics
 from trajloom.load.groups import Group, Slot
 from trajloom.load.normalizer import STATISTICS, Mode, Normalizer, Scaling
-from trajloom.load.records import Records
+from trajloom.load.records import GroupRows, Records
 from trajloom.schema import path_of
 from trajloom.tables import Array
 
@@ -58,7 +58,7 @@ def modes_of(groups: Sequence[Group], normalize: Normalize) -> dict[str, Mode]:
     return found
 
 
-def scales(
+def scales_of(
     records: Records, normalize: Normalize, episodes: Sequence[int] | None, keys: Mapping[str, tuple[str, ...]]
 ) -> tuple[list[Scale | None], Normalizer | None]:
     """How each group is scaled (None: not at all), and the same by the columns' names in an item."""
@@ -66,7 +66,8 @@ def scales(
     scalings: dict[str, Scaling] = {}
     for rows in records.groups:
         wanted = [slot for slot in rows.group.slots if slot.column.name in modes]
-        if wanted:
+        # images are not of floats
+        if wanted and isinstance(rows, GroupRows):
             found = statistics.of_group(records, rows, episodes)
             scalings |= {s.column.name: _scaling(found, s, modes[s.column.name]) for s in wanted}
     # what comes after a step is scaled like what came before it, so that both can be compared

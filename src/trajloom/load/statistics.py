@@ -4,14 +4,17 @@ import hashlib
 import io
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trajloom.load.normalizer import STATISTICS
-from trajloom.load.packing import draft
+from trajloom.load.place import draft
 from trajloom.load.records import GroupRows, Records
-from trajloom.query.moments import Moments
 from trajloom.tables import Array
+
+if TYPE_CHECKING:
+    from trajloom.query.moments import Moments
 
 BLOCK_BYTES = 8 << 20
 """Bytes of the rows that are in memory at a time, as float64."""
@@ -32,7 +35,10 @@ def of_group(records: Records, rows: GroupRows, episodes: Sequence[int] | None) 
     return dict(zip(STATISTICS, found, strict=True))
 
 
-def _moments(records: Records, rows: GroupRows, episodes: Sequence[int] | None) -> Moments:
+def _moments(records: Records, rows: GroupRows, episodes: Sequence[int] | None) -> "Moments":
+    # queries take longer to import than all else that loading needs
+    from trajloom.query.moments import Moments
+
     chosen = np.ones(len(records.episode_index), bool)
     if episodes is not None:
         chosen[:] = False
@@ -42,6 +48,6 @@ def _moments(records: Records, rows: GroupRows, episodes: Sequence[int] | None) 
     for start in range(0, len(rows.array), step):
         block = rows.array[start : start + step]
         if episodes is not None:
-            block = block[chosen[records.episode_of_row[start : start + step]]]
+            block = block[chosen[records.episodes_of(np.arange(start, start + len(block)))]]
         found = found.merge(Moments.of(block))
     return found

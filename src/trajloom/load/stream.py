@@ -19,8 +19,8 @@ Shuffle = Literal["all", "blocks"] | None
 slowly; or one after the other."""
 Even = Literal["drop", "repeat"] | None
 """How all ranks get as many batches, all of them full: some items are left out, or taken twice. None does neither."""
-AHEAD = 64
-"""Batches whose items are looked up at a time."""
+AHEAD = 1 << 16
+"""Items that are looked up at a time: fewer at first, for the first batch to come soon, then as many."""
 
 
 class TrajectoryStream:
@@ -81,8 +81,7 @@ class TrajectoryStream:
         """The batches of the epoch that are left; afterwards begins the next epoch."""
         worker, workers = _worker()
         mine = range(self._next + worker, len(self), workers)
-        for start in range(0, len(mine), AHEAD):
-            ahead = mine[start : start + AHEAD]
+        for ahead in _growing(mine, max(1, AHEAD // self.batch_size)):
             for number, numbers in zip(ahead, self._items(ahead), strict=True):
                 if workers == 1:
                     self._next = number + 1
@@ -185,6 +184,14 @@ class StreamLoader:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `TrajectoryStream.load_state_dict`."""
         self.stream.load_state_dict(state)
+
+
+def _growing(numbers: range, most: int) -> Iterator[range]:
+    """The numbers in pieces, each four times as long as the one before, up to a length."""
+    start, size = 0, min(16, most)
+    while start < len(numbers):
+        yield numbers[start : start + size]
+        start, size = start + size, min(4 * size, most)
 
 
 def _as_it_is(batch: Any) -> Any:

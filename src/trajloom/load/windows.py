@@ -1,4 +1,4 @@
-"""Which rows an item is made of: windows of steps within episodes, padded at their ends or not."""
+"""Which rows an item is about: the windows of the episodes that are loaded, numbered."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,60 +6,9 @@ from functools import cached_property
 
 import numpy as np
 
-from trajloom.errors import SettingsError
-from trajloom.load.records import Records, Rows
+from trajloom.load.records import Records
+from trajloom.load.rows import Rows, Shape
 from trajloom.tables import Array
-
-Pad = bool | str
-"""Whether windows reach out of their episode: True, False, "start" or "end" alone."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """The shape of a window: `frame_stack - 1` steps before the step that it is about, that step, and those after."""
-
-    seq_length: int = 1
-    """Steps from the one that the window is about on."""
-    frame_stack: int = 1
-    """Steps up to the one that the window is about, it included."""
-    pad_start: bool = True
-    """Whether windows may begin before their episode; its first step is there again."""
-    pad_end: bool = True
-    """Whether windows may end after their episode; its last step is there again."""
-
-    def __post_init__(self) -> None:
-        for name in ("seq_length", "frame_stack"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} must be at least 1, got {getattr(self, name)}")
-
-    @property
-    def length(self) -> int:
-        return self.frame_stack - 1 + self.seq_length
-
-    @property
-    def before(self) -> int:
-        """Steps before the one that the window is about."""
-        return self.frame_stack - 1
-
-    @property
-    def lead(self) -> int:
-        """The first step of an episode that a window is about."""
-        return 0 if self.pad_start else self.before
-
-    @property
-    def left_out(self) -> int:
-        """Steps of an episode that no window is about."""
-        return self.lead + (0 if self.pad_end else self.seq_length - 1)
-
-
-def padding(pad: Pad) -> dict[str, bool]:
-    """`pad` as fields of `Shape`; SettingsError where it is none."""
-    known: dict[Pad, tuple[bool, bool]] = {
-        True: (True, True), False: (False, False), "start": (True, False), "end": (False, True),
-    }  # fmt: skip
-    if pad not in known:
-        raise SettingsError(f"pad must be True, False, 'start' or 'end', got {pad!r}")
-    return dict(zip(("pad_start", "pad_end"), known[pad], strict=True))
 
 
 @dataclass(frozen=True)
@@ -87,7 +36,7 @@ class Windows:
         """(E',) int64. Number of each chosen episode's first window."""
         return np.concatenate([[0], self._ends[:-1]]) if len(self._ends) else self._ends
 
-    @property
+    @cached_property
     def _every_row(self) -> bool:
         """Whether window i is about row i."""
         return self.episodes is None and not self.shape.left_out
@@ -98,29 +47,28 @@ class Windows:
     @cached_property
     def _count(self) -> int:
         if self._every_row:
-            return len(self.records.episode_of_row)
+            return len(self.records.around)
         return int(self._ends[-1]) if len(self._ends) else 0
 
-    def about(self, numbers: Array) -> tuple[Array, Array]:
-        """Of each window the row that it is about and the position of its episode; each (B,).
+    def about(self, numbers: Array) -> Array:
+        """(B,) int64. The row that each window of some numbers (B,) int64 is about.
 
         Raises:
             IndexError: A number is not in [-len, len).
         """
-        numbers = np.asarray(numbers, dtype=np.int64)
-        if len(numbers) and (numbers.min() < 0 or numbers.max() >= self._count):
+        # seen as unsigned, a negative number is too large; and argmax takes a fifth of max's time
+        unsigned = numbers.view(np.uint64)
+        if len(numbers) and unsigned.item(unsigned.argmax()) >= self._count:
             numbers = _from_the_end(numbers, self._count)
         if self._every_row:
-            return numbers, self.records.episode_of_row.take(numbers)
+            return numbers
         at = np.searchsorted(self._ends, numbers, side="right")
-        episode = self._chosen.take(at)
-        return self.records.starts.take(episode) + (numbers - self._firsts.take(at)) + self.shape.lead, episode
+        first = self.records.starts.take(self._chosen.take(at)) + self.shape.lead
+        return first + (numbers - self._firsts.take(at))
 
-    def rows(self, about: Array, episode: Array) -> Rows:
-        """Rows of the windows that are about some rows."""
-        starts, before = self.records.starts, self.shape.before
-        low, high = starts.take(episode), starts.take(episode + 1) - 1
-        return Rows(about - before if before else about, low, high, self.shape.length, before > 0)
+    def rows(self, numbers: Array) -> Rows:
+        """Rows of some windows; IndexError as in `about`."""
+        return Rows(self.about(numbers), self.records.around, self.shape)
 
 
 def _from_the_end(numbers: Array, count: int) -> Array:

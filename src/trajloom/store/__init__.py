@@ -11,7 +11,7 @@ from trajloom.store.commits import Commit
 from trajloom.store.compaction import compact
 from trajloom.store.copy import write
 from trajloom.store.faults import findings
-from trajloom.store.reader import StoredDataset, StoredPart, is_store, open_store, read_header
+from trajloom.store.reader import NATIVE, StoredDataset, StoredPart, is_store, open_store, read_header
 from trajloom.store.verify import verify
 from trajloom.store.writer import (
     PartWriter,
@@ -25,6 +25,7 @@ from trajloom.store.writer import (
 )
 
 __all__ = [
+    "NATIVE",
     "Commit",
     "PartWriter",
     "StoredDataset",

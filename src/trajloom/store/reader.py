@@ -22,6 +22,8 @@ UNREADABLE = (OSError, pa.ArrowException, ValueError, KeyError, TypeError, Overf
 """What Arrow raises on a damaged file."""
 AHEAD_GROUPS = 4
 """Row groups of a file at a URL that are fetched together."""
+NATIVE = "trajloom"
+"""The name of our own format, beside those of `formats`."""
 INDEX_OF = {"steps": "episode_index", "episodes": "episode_index", "attempts": "attempt", "rest": "episode_index"}
 """The column that says which attempt a row belongs to."""
 
@@ -36,7 +38,7 @@ def is_dataset(folder: Folder) -> bool:
         values = json.loads(folder.read(HEADER))
     except (OSError, ValueError):
         return False
-    return isinstance(values, dict) and values.get("format") == "trajloom"
+    return isinstance(values, dict) and values.get("format") == NATIVE
 
 
 def read_header(path: str) -> Header:
