@@ -8,7 +8,7 @@ import pytest
 import scenes
 from scenes import applied, batch_of
 from trajloom.augment import Background, Blur, ColorJitter, Crop, Cutout, ImageNoise, Shift
-from trajloom.augment._images import camera_of
+from trajloom.augment._images import Images, OnCameras, OnImages, camera_of
 from trajloom.augment.color_jitter import LUMA, colour_matrix
 from trajloom.batch import Batch
 from trajloom.errors import SettingsError, UnknownNameError
@@ -47,6 +47,29 @@ def test_frames_of_an_episode_are_changed_alike_and_episodes_are_not():
     for one in (Crop(height=6, width=6, each_frame=True), Shift(each_frame=True), Cutout(each_frame=True)):
         frames = applied(one, batch).array(IMAGE).reshape(8, 3, -1)
         assert (frames != frames[:, :1]).any(), one
+
+
+class Negative(OnImages):
+    def changed(self, images: Images) -> np.ndarray:
+        return 255 - images.frames
+
+
+class Dark(OnCameras):
+    def changed(self, images: Images) -> np.ndarray:
+        return (images.frames * images.unit(1, self.each_frame)[:, :, None, None]).astype(np.uint8)
+
+
+def test_an_augmentation_of_images_is_one_method():
+    batch = filmed(ramp(), (2, 3), side_image=ramp())
+    np.testing.assert_array_equal(applied(Negative(), batch).array(IMAGE)[4], 255 - ramp())
+    one = applied(Negative(columns=("obs/side*",)), batch)
+    assert (one.array(IMAGE) == ramp()).all()
+    with pytest.raises(SettingsError, match="colour images"):
+        Negative(columns=("obs/agentview_image",)).header(filmed(ramp().astype(np.float32)).header)
+    for each_frame, frames in ((False, 2), (True, 5)):
+        dark = applied(Dark(each_frame=each_frame), batch)
+        assert len({bytes(one) for one in dark.array(IMAGE)}) == frames
+        assert (dark.array(IMAGE) != dark.array("obs/side_image")).any()
 
 
 def test_images_of_one_camera_are_cut_and_moved_together_and_cameras_apart():

@@ -5,52 +5,34 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajloom.augment import _checks, _images
-from trajloom.augmentation import Augmentation, RngOf, batch_aug
-from trajloom.batch import Batch
-from trajloom.schema import Column, Header
+from trajloom.augment._images import Images, OnCameras
 from trajloom.tables import Array
 
 
 @dataclass(frozen=True, kw_only=True)
-class Blur(Augmentation):
+class Blur(OnCameras):
     """Blur colour images with a Gaussian; their border is repeated outwards."""
 
     sigma: tuple[float, float] = (0.1, 2.0)
     """Standard deviation in pixels, drawn evenly from this range."""
     probability: float = 1.0
     """Of being blurred at all."""
-    columns: tuple[str, ...] = ("*",)
-    """Names or patterns of columns of colour images."""
-    each_frame: bool = False
-    """Whether every frame has a blur of its own."""
 
     def __post_init__(self) -> None:
         _checks.rising(sigma=self.sigma)
         _checks.above(0, sigma=self.sigma[0])
         _checks.share(probability=self.probability)
 
-    def header(self, header: Header) -> Header:
-        self._columns(header)
-        return header
-
-    @batch_aug
-    def apply(self, batch: Batch, rng_of: RngOf) -> Batch:
-        columns = self._columns(batch.header)
-        drawn = _images.drawn(batch, rng_of, columns, 2, self.each_frame)
-        return batch.with_arrays({c.name: self._blurred(batch.array(c.name), drawn[c.name]) for c in columns})
-
-    def _blurred(self, frames: Array, unit: Array) -> Array:
+    def changed(self, images: Images) -> Array:
+        unit = images.unit(2, self.each_frame)
         sigma = np.where(unit[:, 0] < self.probability, _images.within(*self.sigma, unit[:, 1]), 0)
-        new = frames.copy()
+        new = images.frames.copy()
         for rows in _images.runs(sigma):
             if sigma[rows.start] > 0:
                 weights = gaussian(float(sigma[rows.start]))
                 once = convolved(new[rows].astype(np.float32), weights, axis=1)
                 new[rows] = _images.to_pixels(convolved(once, weights, axis=2))
         return new
-
-    def _columns(self, header: Header) -> list[Column]:
-        return _images.images(header, self.columns)
 
 
 def gaussian(sigma: float) -> Array:

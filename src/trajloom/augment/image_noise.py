@@ -5,15 +5,13 @@ from typing import Literal
 
 import numpy as np
 
-from trajloom.augment import _checks, _draws, _images
-from trajloom.augmentation import Augmentation, RngOf, batch_aug
-from trajloom.batch import Batch
-from trajloom.schema import Column, Header
+from trajloom.augment import _checks, _images
+from trajloom.augment._images import Images, OnImages
 from trajloom.tables import Array
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageNoise(Augmentation):
+class ImageNoise(OnImages):
     """Add noise to every number of colour images: independent of other pixels, frames and cameras."""
 
     sigma: float = 5.0
@@ -22,30 +20,20 @@ class ImageNoise(Augmentation):
     """Normal, rounded and clipped to 0 to 255; or some pixels white and as many black, in all channels."""
     share: float = 0.01
     """Of "salt_and_pepper": of the pixels."""
-    columns: tuple[str, ...] = ("*",)
-    """Names or patterns of columns of colour images."""
 
     def __post_init__(self) -> None:
         _checks.at_least(0, sigma=self.sigma)
         _checks.share(share=self.share)
         _checks.one_of(("gaussian", "salt_and_pepper"), kind=self.kind)
 
-    def header(self, header: Header) -> Header:
-        self._columns(header)
-        return header
-
-    @batch_aug
-    def apply(self, batch: Batch, rng_of: RngOf) -> Batch:
-        rngs, noisy = _draws.streams(batch, rng_of), self._gaussian if self.kind == "gaussian" else self._salted
-        new: dict[str, Array] = {}
-        for column in self._columns(batch.header):
-            frames = batch.array(column.name).copy()
-            for rng, start, stop in zip(rngs, batch.starts[:-1], batch.starts[1:], strict=True):
-                for begin in range(start, stop, _images.FRAMES):
-                    rows = slice(begin, min(begin + _images.FRAMES, stop))
-                    frames[rows] = noisy(frames[rows], rng)
-            new[column.name] = frames
-        return batch.with_arrays(new)
+    def changed(self, images: Images) -> Array:
+        new, starts = images.frames.copy(), images.batch.starts
+        noisy = self._gaussian if self.kind == "gaussian" else self._salted
+        for rng, start, stop in zip(images.rngs, starts[:-1], starts[1:], strict=True):
+            for begin in range(start, stop, _images.FRAMES):
+                rows = slice(begin, min(begin + _images.FRAMES, stop))
+                new[rows] = noisy(new[rows], rng)
+        return new
 
     def _gaussian(self, frames: Array, rng: np.random.Generator) -> Array:
         noise = rng.standard_normal(frames.shape, dtype=np.float32)
@@ -59,6 +47,3 @@ class ImageNoise(Augmentation):
         frames[drawn < self.share / 2] = 0
         frames[drawn >= 1 - self.share / 2] = 255
         return frames
-
-    def _columns(self, header: Header) -> list[Column]:
-        return _images.images(header, self.columns)
