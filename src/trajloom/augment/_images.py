@@ -26,8 +26,8 @@ from trajloom.edit.images import Kind, image_of
 from trajloom.schema import Column, Header
 from trajloom.tables import Array
 
-FRAMES = 8
-"""At most so many frames are floats at a time: of 84 x 84 pixels they stay in a core's cache."""
+IN_CACHE = 1 << 17
+"""So many numbers are floats at a time: with what is made of them they stay in a core's cache."""
 
 _KINDS = ("image", "images", "rgb", "color", "depth", "segmentation", "seg", "mask", "labels", "instance", "class",
           "element")  # fmt: skip
@@ -115,7 +115,12 @@ def whole(low: int | Array, high: int | Array, unit: Array) -> Array:
     return low + (unit * (high - low + 1)).astype(np.int64)
 
 
-def runs(values: Array, at_most: int = FRAMES) -> Iterator[slice]:
+def few(frames: Array) -> int:
+    """How many frames (N, ...) are worked on at a time where they become floats."""
+    return max(IN_CACHE // max(frames[:1].size, 1), 1)
+
+
+def runs(values: Array, at_most: int) -> Iterator[slice]:
     """Stretches of neighbouring rows (N, ...) that are equal, and not too long."""
     if not len(values):
         return

@@ -36,19 +36,20 @@ class Background(OnCameras):
         return header
 
     def changed(self, images: Images) -> Array:
-        new, front, paths = images.frames.copy(), self._front(images), pictures(self.folder)
+        new, front, paths = np.empty_like(images.frames), self._front(images), pictures(self.folder)
         choice = _images.whole(0, len(paths) - 1, images.unit(1, self.each_frame)[:, 0])
-        for rows in _images.runs(choice):
+        for rows in _images.runs(choice, _images.few(new)):
             behind = picture(paths[choice[rows.start]], *new.shape[1:3])
-            new[rows] = np.where(front[rows], new[rows], behind)
+            put_behind(images.frames[rows], behind, front[rows], new[rows])
         return new
 
     def _front(self, images: Images) -> Array:
-        """(N, H, W, 1) bool. What stays of images; all of those without a mask."""
+        """(N, H, W) bool. What stays of images; all of those without a mask."""
         mask = self._mask_of(images.batch.header, images.column)
-        labels = images.batch.array(mask.name).reshape(-1, *images.column.shape[:2], 1)
+        labels = images.batch.array(mask.name).reshape(-1, *images.column.shape[:2])
         front = labels != 0 if self.keep is None else np.isin(labels, self.keep)
-        return front | ~images.batch.has(mask.name)[:, None, None, None]
+        front[~images.batch.has(mask.name)] = True
+        return front
 
     def _mask_of(self, header: Header, column: Column) -> Column:
         same = [
@@ -71,6 +72,26 @@ class Background(OnCameras):
         if wrong:
             raise SettingsError(f"backgrounds need images (H, W, 3), not {', '.join(wrong)}; choose columns=")
         return found
+
+
+def put_behind(frames: Array, behind: Array, front: Array, out: Array) -> None:
+    """Fill `out` with frames where they are in front, and with a picture elsewhere.
+
+    Bits are chosen rather than pixels, which takes a tenth of the time of `np.where`.
+
+    Args:
+        frames: (N, H, W, C) uint8.
+        behind: (H, W, C) uint8. The picture.
+        front: (N, H, W) bool.
+        out: (N, H, W, C) uint8.
+    """
+    ones = -front.view(np.int8)  # -1, all bits set, where the frame is in front
+    bits = np.empty(frames.shape, np.int8)
+    for channel in range(frames.shape[-1]):
+        bits[..., channel] = ones
+    np.bitwise_xor(frames, behind, out=out)
+    out &= bits.view(np.uint8)
+    out ^= behind
 
 
 def _place(column: Column) -> tuple[str, str]:

@@ -8,6 +8,9 @@ from trajloom.augment import _checks, _images
 from trajloom.augment._images import Images, OnCameras
 from trajloom.tables import Array
 
+STRIP = 1 << 16
+"""So many numbers are blurred at a time: the sums stay in a core's cache."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Blur(OnCameras):
@@ -27,11 +30,9 @@ class Blur(OnCameras):
         unit = images.unit(2, self.each_frame)
         sigma = np.where(unit[:, 0] < self.probability, _images.within(*self.sigma, unit[:, 1]), 0)
         new = images.frames.copy()
-        for rows in _images.runs(sigma):
+        for rows in _images.runs(sigma, _images.few(new)):
             if sigma[rows.start] > 0:
-                weights = gaussian(float(sigma[rows.start]))
-                once = convolved(new[rows].astype(np.float32), weights, axis=1)
-                new[rows] = _images.to_pixels(convolved(once, weights, axis=2))
+                new[rows] = blurred(new[rows], gaussian(float(sigma[rows.start])))
         return new
 
 
@@ -42,8 +43,20 @@ def gaussian(sigma: float) -> Array:
     return (weights / weights.sum()).astype(np.float32)
 
 
+def blurred(frames: Array, weights: Array) -> Array:
+    """Images (N, H, W, ...) of uint8 under weights (2 R + 1,) along both sides, a strip of rows at a time."""
+    reach, height = len(weights) // 2, frames.shape[1]
+    tall = max(STRIP // max(frames[:, 0].size, 1), 1)
+    padded = np.pad(frames, [(0, 0), (reach, reach), (reach, reach)] + [(0, 0)] * (frames.ndim - 3), mode="edge")
+    new = np.empty_like(frames)
+    for top in range(0, height, tall):
+        strip = padded[:, top : min(top + tall, height) + 2 * reach].astype(np.float32)
+        new[:, top : top + tall] = _images.to_pixels(convolved(convolved(strip, weights, axis=1), weights, axis=2))
+    return new
+
+
 def convolved(values: Array, weights: Array, axis: int) -> Array:
-    """Values with each replaced by the sum of its neighbours along an axis, whose ends are repeated.
+    """The weighted sum of every 2 R + 1 neighbours along an axis, which becomes shorter by 2 R.
 
     Args:
         values: Floats.
@@ -51,14 +64,13 @@ def convolved(values: Array, weights: Array, axis: int) -> Array:
         axis: Of the neighbours.
     """
     reach = len(weights) // 2
-    around = [(0, 0)] * values.ndim
-    around[axis] = (reach, reach)
-    padded = np.pad(values, around, mode="edge")
+    size = values.shape[axis] - 2 * reach
 
     def moved(by: int) -> Array:
-        return padded[(slice(None),) * axis + (slice(reach + by, reach + by + values.shape[axis]),)]
+        return values[(slice(None),) * axis + (slice(reach + by, reach + by + size),)]
 
-    total, pair = moved(0) * weights[reach], np.empty_like(values)
+    total = moved(0) * weights[reach]
+    pair = np.empty_like(total)
     for by in range(1, reach + 1):
         np.add(moved(by), moved(-by), out=pair)
         total += np.multiply(pair, weights[reach + by], out=pair)

@@ -41,7 +41,7 @@ class ColorJitter(OnCameras):
         factors = np.maximum(_images.within(1 - spread, 1 + spread, unit[:, :3]), 0)
         hue = _images.within(-self.hue, self.hue, unit[:, 3:])
         new = images.frames.copy()
-        for rows in _images.runs(np.hstack([factors, hue])):
+        for rows in _images.runs(np.hstack([factors, hue]), _images.few(new)):
             _jitter(_images.as_channels(new[rows]), factors[rows.start], float(hue[rows.start, 0]))
         return new
 

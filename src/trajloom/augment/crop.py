@@ -59,8 +59,9 @@ class Crop(OnCameras):
         room = np.array(frames.shape[1:3]) - (self.height, self.width)
         corner = _images.whole(0, room, unit) if self.where == "random" else np.broadcast_to(room // 2, (len(unit), 2))
         size = (self.height, self.width) if self.then == "keep" else frames.shape[1:3]
-        new = np.zeros((len(frames), *size, *frames.shape[3:]), dtype=frames.dtype)
-        for rows in _images.runs(corner):
+        begun = np.zeros if self.then == "pad" else np.empty
+        new = begun((len(frames), *size, *frames.shape[3:]), dtype=frames.dtype)
+        for rows in _images.runs(corner, len(corner)):
             top, left = corner[rows.start]
             inside = np.s_[:, top : top + self.height, left : left + self.width]
             cut = frames[rows][inside]

@@ -35,7 +35,7 @@ class Cutout(OnCameras):
 
     def changed(self, images: Images) -> Array:
         new, unit = images.frames.copy(), images.unit(7 * self.count, self.each_frame)
-        for rows in _images.runs(unit, at_most=len(unit)):
+        for rows in _images.runs(unit, len(unit)):
             for numbers in unit[rows.start].reshape(self.count, 7):
                 self._cover(_images.as_channels(new[rows]), numbers)
         return new

@@ -1,11 +1,13 @@
 """Noise of the camera's sensor."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 
-from trajloom.augment import _checks, _images
+from trajloom.augment import _checks
 from trajloom.augment._images import Images, OnImages
 from trajloom.tables import Array
 
@@ -28,22 +30,38 @@ class ImageNoise(OnImages):
 
     def changed(self, images: Images) -> Array:
         new, starts = images.frames.copy(), images.batch.starts
-        noisy = self._gaussian if self.kind == "gaussian" else self._salted
         for rng, start, stop in zip(images.rngs, starts[:-1], starts[1:], strict=True):
-            for begin in range(start, stop, _images.FRAMES):
-                rows = slice(begin, min(begin + _images.FRAMES, stop))
-                new[rows] = noisy(new[rows], rng)
+            for frame in new[start:stop]:
+                if self.kind == "gaussian":
+                    _add_normal(frame, self.sigma, rng)
+                else:
+                    _salt(frame, self.share, rng)
         return new
 
-    def _gaussian(self, frames: Array, rng: np.random.Generator) -> Array:
-        noise = rng.standard_normal(frames.shape, dtype=np.float32)
-        noise *= np.float32(self.sigma)
-        noise += frames
-        return _images.to_pixels(noise)
 
-    def _salted(self, frames: Array, rng: np.random.Generator) -> Array:
-        drawn = rng.random(frames.shape[:3], dtype=np.float32)
-        frames = frames.copy()
-        frames[drawn < self.share / 2] = 0
-        frames[drawn >= 1 - self.share / 2] = 255
-        return frames
+def _add_normal(frame: Array, sigma: float, rng: np.random.Generator) -> None:
+    # 64 bits at a time are drawn twice as fast as 16
+    bits = rng.integers(0, 2**64 - 1, -(-frame.size // 4), dtype=np.uint64, endpoint=True).view(np.uint16)
+    noise = np.take(rounded_normal(sigma), bits[: frame.size]).reshape(frame.shape)
+    noise += frame
+    frame[:] = np.clip(noise, 0, 255, out=noise)
+
+
+def _salt(frame: Array, share: float, rng: np.random.Generator) -> None:
+    drawn, pixels = rng.random(frame.shape[:2], dtype=np.float32).reshape(-1), frame.reshape(-1, *frame.shape[2:])
+    pixels[np.flatnonzero(drawn < share / 2)] = 0
+    pixels[np.flatnonzero(drawn >= 1 - share / 2)] = 255
+
+
+@lru_cache(maxsize=8)
+def rounded_normal(sigma: float) -> Array:
+    """(65536,) int16. Whole numbers, of which one drawn at random is a rounded draw of N(0, sigma).
+
+    Each comes as often as its chance says, to 1 in 65,536; beyond +-255 nothing changes what a pixel becomes. A draw
+    takes a fifth of the time of a normal one.
+    """
+    if sigma == 0:
+        return np.zeros(1 << 16, np.int16)
+    below = [NormalDist(0, sigma).cdf(edge) for edge in np.arange(-254.5, 255)]
+    ends = np.rint(np.array([0, *below, 1]) * (1 << 16)).astype(np.int64)
+    return np.repeat(np.arange(-255, 256, dtype=np.int16), np.diff(ends))

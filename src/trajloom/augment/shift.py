@@ -31,7 +31,7 @@ class Shift(OnCameras):
         most = np.minimum(self.pixels, np.array(frames.shape[1:3]) - 1)
         way = _images.whole(-most, most, unit)
         new = np.empty_like(frames)
-        for rows in _images.runs(way, at_most=len(way)):
+        for rows in _images.runs(way, len(way)):
             _shift(new[rows], frames[rows], *way[rows.start])
         return new
 
