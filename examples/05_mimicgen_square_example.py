@@ -63,9 +63,9 @@ def main(source: Path, output: Path, num_demos: int) -> None:
 if __name__ == "__main__":  # workers are processes that import this file
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, help="where files go; a temporary folder by default")
-    parser.add_argument("--source", type=Path, help="demonstrations of Square; by default ten by the scripted expert")
+    parser.add_argument("--source", type=Path, help="demonstrations of Square; by default five by the scripted expert")
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--num-demos", type=int, default=5)
+    parser.add_argument("--num-demos", type=int, default=3)
     given = parser.parse_args()
     place = given.folder or Path(tempfile.mkdtemp())
-    main(given.source or expert_sources(place, 10), given.output or place / "generated_demos.hdf5", given.num_demos)
+    main(given.source or expert_sources(place, 5), given.output or place / "generated_demos.hdf5", given.num_demos)

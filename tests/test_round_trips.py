@@ -54,7 +54,7 @@ def read(path: str, name: str) -> Source:
 
 @pytest.mark.parametrize("a", NAMES)
 def test_generated_datasets_come_back(a, tmp_path_factory):
-    @settings(max_examples=examples(3), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(2), deadline=None, suppress_health_check=list(HealthCheck))
     @given(source=any_dataset.datasets(max_episodes=3, max_steps=4))
     def law(source):
         folder = tmp_path_factory.mktemp("trip")
