@@ -116,7 +116,7 @@ def test_spectral_smoothness_asks_for_a_rate_and_a_movement():
     timeless = Dataset(replace(moving(least_jerk(40)).source, header=Header(steps=EEF)))  # type: ignore[type-var]
     found = query.eef_motion(timeless).collect().row(0, named=True)
     assert (found["spectral_smoothness"], found["top_speed"]) == (None, None)
-    with pytest.raises(SettingsError, match="cutoff_hz must be above 0.*got 20, 0, 0.05 and 4"):
+    with pytest.raises(SettingsError, match=r"cutoff_hz must be above 0.*got 20, 0, 0.05 and 4"):
         query.spectral_arc_length(pl.col("speed"), 20, cutoff_hz=0)
 
 

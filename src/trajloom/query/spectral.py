@@ -43,18 +43,16 @@ def spectral_arc_length(
             "hz and cutoff_hz must be above 0, threshold from 0 to below 1 and padding >= 0, got "
             f"{hz:g}, {cutoff_hz:g}, {threshold:g} and {padding}"
         )
-    found = partial(_of_episode, hz=hz, cutoff_hz=cutoff_hz, threshold=threshold, padding=padding)
+    found = partial(_of_episode, hz=hz, padding=padding, cutoff_hz=cutoff_hz, threshold=threshold)
     return pl.map_groups([speed], found, return_dtype=pl.Float64, returns_scalar=True)
 
 
-def _of_episode(
-    series: Sequence[pl.Series], *, hz: float, cutoff_hz: float, threshold: float, padding: int
-) -> float | None:
+def _of_episode(series: Sequence[pl.Series], *, hz: float, padding: int, **settings: float) -> float | None:
     speed = series[0].drop_nulls().to_numpy().astype(np.float64)
     if len(speed) < 3 or not np.isfinite(speed).all() or not speed.any():
         return None
     count = 1 << (int(np.ceil(np.log2(len(speed)))) + padding)
-    return arc_length(np.abs(np.fft.rfft(speed, count)), hz / count, cutoff_hz, threshold)
+    return arc_length(np.abs(np.fft.rfft(speed, count)), hz / count, **settings)
 
 
 def arc_length(amplitude: Array, step_hz: float, cutoff_hz: float, threshold: float) -> float | None:
