@@ -34,7 +34,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def one_core():
     """Keep this process and those that it starts to one core: a run starts a process for each, which takes seconds."""
     if not hasattr(os, "sched_setaffinity"):
@@ -46,9 +46,9 @@ def one_core():
     os.sched_setaffinity(0, cores)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def worker(one_core):
-    """The address of a cluster of one worker, which commands share: to start one takes as long as what it does."""
+    """The address of a cluster of one worker, which is shared: to start one takes as long as what it does here."""
     from trajloom.run.cluster import connect
 
     with connect(workers=1, envs_per_worker=1, scheduler=None) as client:
@@ -59,7 +59,7 @@ def worker(one_core):
 @pytest.mark.sim
 @pytest.mark.cluster
 def test_every_command_and_every_block_of_python_runs(folder, monkeypatch, worker):
-    """As they stand; commands that generate are given workers, but for those of `test_examples_run`."""
+    """As they stand, but that those which generate are given a worker."""
     assert len(commands()) >= 8
     monkeypatch.chdir(folder)
     for line in commands():
@@ -103,9 +103,11 @@ def test_links_and_pictures_lead_somewhere():
 @pytest.mark.cluster
 @pytest.mark.usefixtures("one_core")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_examples_run(example, tmp_path, monkeypatch):
-    if re.search(r"tl\.(generate|expert)\(", example.read_text()):  # its workers import it
-        done = subprocess.run([sys.executable, example, tmp_path], capture_output=True, text=True, check=False)
+def test_examples_run(example, worker, tmp_path, monkeypatch):
+    text = example.read_text()
+    if re.search(r"tl\.(generate|expert)\(", text):  # its workers import it
+        command = [sys.executable, example, tmp_path, *(["--scheduler", worker] if '"--scheduler"' in text else [])]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     else:
         monkeypatch.setattr(sys, "argv", [str(example), str(tmp_path)])
