@@ -141,7 +141,7 @@ def cutout(rng: np.random.Generator, height: int, width: int) -> OfFrame:
 
 def noise_opencv(rng: np.random.Generator) -> OfFrame:
     def noisy(frame: Frame) -> Frame:
-        noise = cv2.randn(np.empty(frame.shape, np.int16), 0, 5)
+        noise = cv2.randn(np.empty(frame.shape, np.int16), np.zeros(3), np.full(3, 5.0))
         return cv2.add(frame, noise, dtype=cv2.CV_8U)
 
     return noisy

@@ -49,9 +49,9 @@ def one_core():
 @pytest.fixture(scope="module")
 def worker(one_core):
     """The address of a cluster of one worker, which is shared: to start one takes as long as what it does here."""
-    from trajloom.run.cluster import connect
+    from trajloom.run.tasks import cluster
 
-    with connect(workers=1, envs_per_worker=1, scheduler=None) as client:
+    with cluster(workers=1) as client:
         assert client.scheduler is not None
         yield client.scheduler.address
 
