@@ -21,14 +21,17 @@ from trajloom import query
 from trajloom.engine.generate import Settings, attempt
 from trajloom.engine.search import Search
 from trajloom.engine.segments import Sources
+from trajloom.engine.watch import Watch
 from trajloom.generation.sources import read_sources
 from trajloom.run import generate
 from trajloom.seeding import rng_for
 from trajloom.sim.scene import RobosuiteScene, make_scene
 
 RUNS = ("stack-D1", "stack_three-D0", "stack_three-D1", "square-D0", "square-D1", "square-D2", "pick_place-D0")
-ATTEMPTS, TRIES, SEED = 200, 4, 211
-BACKWARDS = ("_remember", "_restore", "_keep_time", "_failed", "_budget_is_used_up")
+ATTEMPTS, SEED = 200, 211
+TRIES, BACK, BUDGET = 4, 1, 3.0
+"""Tries at a subtask, subtasks to go back, and steps that an attempt may cost, in lengths of a source episode."""
+BACKWARDS = ("_remember", "_restore", "_failure", "_budget_is_used_up")
 
 
 def made(folder: Path, name: str, attempts: int, **options: Any) -> tl.Dataset:
@@ -39,6 +42,13 @@ def made(folder: Path, name: str, attempts: int, **options: Any) -> tl.Dataset:
         sources_for(task, variant, folder), out, task=task, variant=variant, attempts=attempts, seed=SEED, **options
     )
     return tl.read(out)
+
+
+def going_back(folder: Path, name: str) -> dict[str, Any]:
+    """The settings of search for a task."""
+    task, variant = name.split("-")
+    lengths = tl.read(sources_for(task, variant, folder)).episodes().select("length").collect()["length"]
+    return {"tries": TRIES, "back": BACK, "step_budget": round(BUDGET * lengths.mean())}
 
 
 def per_success(data: tl.Dataset, rng: np.random.Generator) -> tuple[float, float, float]:
@@ -61,7 +71,8 @@ def compare(folder: Path, names: list[str], attempts: int) -> None:
     row("task", "rejection: success", "steps per success", "search: success", "steps per success", "failures", "steps")
     row(*["---"] * 7)
     for name in names:
-        plain, searched = made(folder, name, attempts), made(folder, name, attempts, tries=TRIES, back=1)
+        plain = made(folder, name, attempts, keep_failed=True)
+        searched = made(folder, name, attempts, **going_back(folder, name))
         failed = [1 - query.success_rate(data).rate for data in (plain, searched)]
         costs = [per_success(data, np.random.default_rng(0))[0] for data in (plain, searched)]
         times = (failed[1] / failed[0] if failed[0] else float("nan"), costs[1] / costs[0])
@@ -69,8 +80,8 @@ def compare(folder: Path, names: list[str], attempts: int) -> None:
 
 
 def adapting(folder: Path, attempts: int) -> None:
-    plain = made(folder, "square-D0", attempts, tries=TRIES, back=1)
-    adapted = made(folder, "square-D0", attempts, tries=TRIES, back=1, adapt=True)
+    plain = made(folder, "square-D0", attempts, **going_back(folder, "square-D0"))
+    adapted = made(folder, "square-D0", attempts, **going_back(folder, "square-D0"), adapt=True)
     cost = [per_success(data, np.random.default_rng(0))[0] for data in (plain, adapted)]
     print("\nSquare D0, sources chosen by what worked in earlier rounds of 50:\n")
     row("choice of sources", "success", "steps per success", "against the strategy alone")
@@ -84,8 +95,9 @@ def overhead(folder: Path, attempts: int) -> None:
     scene = make_scene("square")
     path = sources_for("square", "D0", folder)
     sources = Sources.from_demos(read_sources(tl.read(path), str(path)), scene.spec)
-    settings = Settings(tries=TRIES, back=1)
+    settings = Settings(**going_back(folder, "square-D0"))
     wraps = [(Search, name, "search") for name in BACKWARDS] + [(RobosuiteScene, "step", "simulating")]
+    wraps += [(Watch, "see", "search"), (Watch, "copy", "search")]
     with stopwatch(*wraps) as watch:
         start = time.perf_counter()
         for number in range(attempts):
@@ -104,7 +116,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp())
     attempts = max(5, round(ATTEMPTS * options.factor / 5) * 5)
-    print(f"{machine()}; {attempts} attempts each, {TRIES} tries a subtask, back 1\n")
+    print(f"{machine()}; {attempts} attempts each, {TRIES} tries a subtask, back {BACK}, {BUDGET:g} lengths at most\n")
     compare(folder, options.runs, attempts)
     overhead(folder, max(5, attempts // 10))
     adapting(folder, attempts)

@@ -197,9 +197,9 @@ def test_what_cannot_be_computed_is_one_line(monkeypatch: pytest.MonkeyPatch, ca
 def test_stats_show_what_is_asked_for(stored: Path):
     found = json.loads(run("stats", stored, "--show", "all", "--json", "--quantiles", "0.25,0.5"))
     assert list(found) == [
-        "outcome", "causes of failure", "successes by source", "successes by segment", "lengths", "columns",
-        "action saturation", "motion", "initial object poses", "coverage of initial positions", "duplicates",
-        "near duplicates",
+        "outcome", "causes of failure", "successes by source", "successes by segment", "tries by subtask",
+        "tries by source, the worst first", "lengths", "columns", "action saturation", "motion", "initial object poses",
+        "coverage of initial positions", "duplicates", "near duplicates",
     ]  # fmt: skip
     assert [row["source_episode"] for row in found["successes by source"]] == [0, 1, 2]
     assert [row["attempts"] for row in found["successes by segment"]] == [3, 3, 2] * 2

@@ -46,6 +46,22 @@ class Try:
 
 
 @dataclass
+class Branch:
+    """A way that an attempt went and came back from: its steps from the reset to where it was given up."""
+
+    columns: dict[str, Array]
+    """As a Rollout's."""
+    tried: Try
+    """The try that was given up with it."""
+    parts_at: int
+    """The first step in which it is not the attempt's episode."""
+
+    @property
+    def length(self) -> int:
+        return len(self.columns.get("actions", ()))
+
+
+@dataclass
 class Rollout:
     """One try at an episode, successful or not."""
 
@@ -61,6 +77,8 @@ class Rollout:
     initial_state: NDArray[np.float64] | None = None
     tries: list[Try] = field(default_factory=list)
     """Every try at a subtask, where the attempt could go back."""
+    branches: list[Branch] = field(default_factory=list)
+    """What was discarded, in the order in which it was, where that is kept."""
 
     @property
     def length(self) -> int:

@@ -61,6 +61,20 @@ def generate(
     hold: Annotated[
         int, typer.Option(min=1, help="Steps in a row that a subtask's signal must hold at its end, with --tries.")
     ] = 1,
+    check: Annotated[
+        str | None,
+        typer.Option(help="With --tries: a check of your own at each subtask's end, as 'module:function'."),
+    ] = None,
+    patience: Annotated[
+        int,
+        typer.Option(
+            min=0, help="With --tries: steps after which a try that strays from its source is given up; 0 is never."
+        ),
+    ] = 5,
+    branches: Annotated[
+        str | None,
+        typer.Option(help="With --tries: keep what is discarded as failed episodes of this second dataset."),
+    ] = None,
     adapt: Annotated[
         bool, typer.Option("--adapt", help="With --tries: prefer sources that worked in earlier rounds of attempts.")
     ] = False,
@@ -109,6 +123,9 @@ def generate(
             back=back,
             step_budget=step_budget,
             hold=hold,
+            check=check,
+            patience=patience,
+            branches=branches,
             adapt=adapt,
             round=round,
             max_attempts=max_attempts,

@@ -29,7 +29,7 @@ def sql(
     on_error: options.OnError = "raise",
 ) -> None:
     """Ask a dataset in SQL (Polars' dialect). Tables: steps, episodes, attempts, rest; and, made when asked for,
-    initial_poses, eef_motion, action_motion.
+    initial_poses, eef_motion, action_motion, tries.
 
     Names with slashes are quoted; components of tensors count from 0: actions[6], "obs/robot0_eef_pos"[2].
 

@@ -17,6 +17,8 @@ TITLES = {
     "causes": "causes of failure",
     "sources": "successes by source",
     "segments": "successes by segment",
+    "tries": "tries by subtask",
+    "tried": "tries by source, the worst first",
     "lengths": "lengths",
     "columns": "columns",
     "saturation": "action saturation",
@@ -28,6 +30,8 @@ TITLES = {
 }
 """What can be shown -> its title, which is also its key in JSON."""
 USUAL = ("causes", "sources", "lengths", "columns")
+SEARCHED = ("tries", "tried")
+"""Shown too, of attempts that could go back."""
 
 
 def stats(
@@ -51,7 +55,8 @@ def stats(
     """Show success rates with 95 % intervals, causes of failure, yield per source, lengths, and statistics of columns.
 
     --show adds how often actions stand at their bounds, how long and how smooth the arm's way is, where objects stand
-    at first, and episodes that are there twice.
+    at first, and episodes that are there twice. Of attempts that could go back (generate --tries), what each subtask
+    took is shown too, and how often each source worked for it.
 
     Example: trajloom stats out/ --column actions --column obs/robot0_eef_pos --quantiles 0.05,0.95
 
@@ -63,6 +68,7 @@ def stats(
     shown = _shown(show, as_csv)
     with console.warnings_in_words():
         data = read(path, on_error=options.on_error(on_error))
+        shown += [name for name in SEARCHED if show is None and not as_csv and data.header.tries]
         tables = {TITLES[name]: _tables(data, column, _shares(quantiles), exact)[name]() for name in shown}
         outcome = query.success_rate(data)
     if as_csv:
@@ -117,6 +123,8 @@ def _tables(
         "causes": lambda: query.failures(data).collect(),
         "sources": lambda: query.successes_by_source(data, per="source").collect(),
         "segments": lambda: query.successes_by_source(data).collect(),
+        "tries": lambda: query.tries_by_subtask(data).collect(),
+        "tried": lambda: query.tries_by_source(data).collect(),
         "lengths": lambda: query.lengths(data).collect(),
         "columns": lambda: query.statistics(data, wanted, quantiles=shares, exact=exact),
         "saturation": lambda: query.saturation(data).collect() if has_actions else pl.DataFrame(),

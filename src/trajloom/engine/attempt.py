@@ -35,7 +35,11 @@ class Arm:
     """Waypoints of the plan that were commanded."""
     steps: int = 0
     """Waypoints of the plan."""
+    waits: bool = False
+    """Whether its last waypoint was one again, because there is no other."""
     choice: Choice | None = None
+    demo: int = -1
+    """Which of the sources the plan is from."""
     origin: dict[str, int] = field(default_factory=dict)
     """The columns that say which subtask and source the plan's steps are from."""
     closed: bool = False
@@ -57,7 +61,8 @@ class Arm:
     def next_waypoint(self) -> Waypoint:
         """The next target; where there is none, the last one again, without noise."""
         assert self.plan is not None
-        if self.plan_ended:
+        self.waits = self.plan_ended
+        if self.waits:
             return Waypoint(self.last.pose, self.last.gripper_action)
         self.done += 1
         return self.plan[self.done - 1]
@@ -129,7 +134,7 @@ class Attempt:
         arm.done, arm.steps, arm.begin, arm.closed = 0, len(arm.plan), len(self.recorder.rows), False
         offset = end - int(self.sources.ends[arm.eef][demo, arm.number])
         episode = int(self.sources.episode_index[demo])
-        arm.choice = Choice(arm.eef, arm.number, episode, start, end, offset)
+        arm.demo, arm.choice = demo, Choice(arm.eef, arm.number, episode, start, end, offset)
         self.choices.append(arm.choice)
         arm.origin = {f"subtask/{arm.eef}": arm.number, f"source_episode/{arm.eef}": episode}
 

@@ -27,6 +27,7 @@ def attempt(
     on_step: Callable[[], None] | None = None,
     on_subtask: Callable[[str, int], None] | None = None,
     experience: Experience | None = None,
+    keep_branches: bool = False,
 ) -> Rollout:
     """Make one attempt at an episode, from the scene's reset to its last step.
 
@@ -45,6 +46,7 @@ def attempt(
         on_step: Called after every step, such as to film.
         on_subtask: Called with end effector and number when a subtask has ended.
         experience: What earlier rounds of attempts learned of the sources, for settings that `adapt`.
+        keep_branches: Keep what an attempt that goes back discards, in `Rollout.branches`.
 
     Returns:
         What happened, successful or not, with a Choice for every subtask and the columns `subtask/<eef>`,
@@ -59,7 +61,7 @@ def attempt(
     _check_together(scene, sources, spec)
     root = int(rng.integers(2**63))
     scene.reset(rng_for(root, "reset"))
-    kind = Attempt if settings.tries == 1 else partial(Search, experience=experience)
+    kind = Attempt if settings.tries == 1 else partial(Search, experience=experience, keep_branches=keep_branches)
     run = kind(scene, sources, spec, settings, root)
     initial_state, model_xml = scene.state(), scene.model_xml()
     run.play(on_step or (lambda: None), on_subtask or (lambda eef, number: None))

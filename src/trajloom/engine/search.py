@@ -11,24 +11,27 @@ from typing import Any
 
 import numpy as np
 
+from trajloom.engine import own_check
 from trajloom.engine.attempt import Arm, Attempt
 from trajloom.engine.experience import Experience, neighbourhoods
 from trajloom.engine.plan import chances, select
-from trajloom.engine.verdict import Played, judge
+from trajloom.engine.verdict import judge
+from trajloom.engine.watch import Watch
 from trajloom.engine.waypoints import NormalStream
 from trajloom.poses import Poses
-from trajloom.rollout import Rollout, Try
+from trajloom.rollout import Branch, Rollout, Try
 from trajloom.seeding import rng_for
 from trajloom.task import Array, Foreseeing, Subtask
 
 
 @dataclass(frozen=True)
-class _Due:
-    """A subtask has ended, and its signal is due."""
+class _Failure:
+    """That it went wrong."""
 
-    played: Played
-    until: int
-    """The step after which it comes too late."""
+    places: range
+    """Those on the path whose subtasks may have failed."""
+    reason: str
+    strayed: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,7 @@ class _Memory:
     played: int
     chosen: dict[tuple[int, str | None], int]
     bounds: dict[str, Any]
-    due: list[_Due]
-    streak: dict[str, int]
-    held_at: dict[str, int]
+    watch: Watch
 
 
 @dataclass
@@ -58,25 +59,27 @@ class _Node:
     tried: set[int] = field(default_factory=set)
     """Sources."""
     current: Try | None = None
+    is_suspect: bool = False
+    """Whether a try strayed from here: a bad grasp makes every insertion fail."""
 
 
 class Search(Attempt):
     """An attempt that restores the start of a subtask that failed, as often as the settings allow."""
 
-    def __init__(self, *args: Any, experience: Experience | None = None):
+    def __init__(self, *args: Any, experience: Experience | None = None, keep_branches: bool = False):
         super().__init__(*args)
         self.experience = experience
+        self.keep_branches, self.branches = keep_branches, list[Branch]()
         self.path: list[_Node] = []
         """The subtasks begun on the way to where the attempt is now."""
         self.tries: list[Try] = []
         self.counts: dict[tuple[str, int], int] = {}
         """End effector and subtask -> tries at it so far."""
-        self.due: list[_Due] = []
-        self.streak: dict[str, int] = {}
-        """Signal -> for how many steps it has held now."""
-        self.held_at: dict[str, int] = {}
-        """Signal -> the last step after which it had held for as long as is asked."""
+        self.watch = Watch(self.sources, self.settings)
         self.went_back = False
+        self.check = None if self.settings.check is None else own_check.load(self.settings.check)
+        self.complaint: tuple[str, int, str] | None = None
+        """End effector, subtask and what the user's own check found wrong where it ended."""
 
     def play(self, on_step: Callable[[], None], on_subtask: Callable[[str, int], None]) -> None:
         """Step until every arm has gone through its subtasks, or nothing is left to try; see `step` of the parent.
@@ -85,15 +88,14 @@ class Search(Attempt):
         """
         while not (self.finished and self._went_well()):
             self.step(on_step, on_subtask)
-            self._keep_time()
-            failed = self._failed()
-            if failed is not None and not self._go_back(*failed):
+            failure = self._failure()
+            if failure is not None and not self._go_back(failure):
                 return
             if self._budget_is_used_up():
                 return
 
     def _went_well(self) -> bool:
-        return judge(self.recorder.succeeded_at, self.settings.success) and not self.due
+        return judge(self.recorder.succeeded_at, self.settings.success) and not self.watch.due
 
     def step(self, on_step: Callable[[], None], on_subtask: Callable[[str, int], None]) -> None:
         ended = len(self.played)
@@ -101,45 +103,46 @@ class Search(Attempt):
         current = self.path[-1].current
         assert current is not None
         current.steps += 1
+        self.complaint = None
         for one in self.played[ended:]:
-            if one.subtask.subtask_term_signal is not None:
-                self.due.append(_Due(one, one.end + max(one.grace, self.settings.hold - 1)))
+            self.watch.expect(one)
+            if self.check is not None and self.complaint is None:
+                said = own_check.complaint(self.check, self.scene, one.eef, one.number)
+                self.complaint = None if said is None else (one.eef, one.number, said)
+        scene, steps = self.scene, len(self.recorder.rows)
+        self.watch.see(steps, scene.subtask_term_signals(), scene.eef_pose(), self.arms)
 
     # ---- how it goes ---------------------------------------------------------------------------------------------
 
-    def _keep_time(self) -> None:
-        """Count how long signals have held, and strike off those that were due and came."""
-        for name, holds in self.scene.subtask_term_signals().items():
-            self.streak[name] = self.streak.get(name, 0) + 1 if holds else 0
-            if self.streak[name] >= self.settings.hold:
-                self.held_at[name] = len(self.recorder.rows)
-        self.due = [due for due in self.due if not self._came(due.played)]
-
-    def _came(self, played: Played) -> bool:
-        return self.held_at.get(played.subtask.subtask_term_signal or "", -1) >= max(played.end - 1, 0)
-
-    def _failed(self) -> tuple[range, str] | None:
-        """The places on the path whose subtasks may have failed just now, and why; None while all may go well."""
-        now = len(self.recorder.rows)
-        for due in self.due:
-            if now >= due.until or self.finished:
-                played = due.played
-                place = self._place(played.eef, played.number)
-                return range(
-                    place, place + 1
-                ), f"signal {played.subtask.subtask_term_signal!r} does not hold at its end"
-        last = len(self.path) - 1
+    def _failure(self) -> _Failure | None:
+        """What went wrong just now; None while all may go well."""
+        played = self.watch.overdue(len(self.recorder.rows), self.finished)
+        if played is not None:
+            words = f"signal {played.subtask.subtask_term_signal!r} does not hold at its end"
+            return _Failure(self._place(played.eef, played.number), words)
+        if self.complaint is not None:
+            eef, number, said = self.complaint
+            return _Failure(self._place(eef, number), f"check: {said}")
+        last = range(len(self.path) - 1, len(self.path))
         if isinstance(self.scene, Foreseeing) and (hopeless := self.scene.hopeless()):
-            return range(last, last + 1), f"hopeless: {hopeless}"
-        if self.finished and not self._went_well():
+            return _Failure(last, f"hopeless: {hopeless}")
+        if self._went_well():
+            return None
+        if (strayed := self.watch.strayed()) is not None:
+            eef, how = strayed
+            number = next(arm.number for arm in self.arms if arm.eef == eef)
+            return _Failure(self._place(eef, number), f"strayed: {how}", strayed=True)
+        if self.finished:
             # the last subtask of any arm may be to blame
-            first = min(self._place(arm.eef, arm.number) for arm in self.arms)
+            first = min(self._place(arm.eef, arm.number).start for arm in self.arms)
             reason = self.scene.diagnose() or f"success was not kept, as {self.settings.success!r} asks"
-            return range(first, last + 1), reason
+            return _Failure(range(first, last.stop), reason)
         return None
 
-    def _place(self, eef: str, subtask: int) -> int:
-        return [(node.eef, node.subtask) for node in self.path].index((eef, subtask))
+    def _place(self, eef: str, subtask: int) -> range:
+        """Where on the path a subtask is, as a range of one."""
+        place = [(node.eef, node.subtask) for node in self.path].index((eef, subtask))
+        return range(place, place + 1)
 
     def _budget_is_used_up(self) -> bool:
         budget = self.settings.step_budget
@@ -150,25 +153,42 @@ class Search(Attempt):
 
     # ---- going back ----------------------------------------------------------------------------------------------
 
-    def _go_back(self, failed: range, reason: str) -> bool:
+    def _go_back(self, failure: _Failure) -> bool:
         """Restore the start of a subtask that failed, the latest first, or of one before; False if no try is left."""
-        last = failed[-1]
-        self._discard(last, reason)
-        for place in range(last, max(failed[0] - self.settings.back, 0) - 1, -1):
-            node = self.path[place]
-            if node.tries < self.settings.tries:
+        last = failure.places[-1]
+        self._discard(last, failure.reason, failure.strayed)
+        first = max(failure.places[0] - self.settings.back, 0)
+        for place in range(last, first - 1, -1):
+            if self._is_worth_a_try(place, first):
                 if place < last:
                     self._discard(place, f"every try at subtask {self.path[place + 1].subtask} after it failed")
+                self._leave(place, last)
                 del self.path[place + 1 :]
-                self._restore(node.start)
+                self._restore(self.path[place].start)
                 self.went_back = True
                 return True
         return False
 
-    def _discard(self, place: int, reason: str) -> None:
+    def _leave(self, place: int, failed: int) -> None:
+        """Keep the way to where the attempt is now, where a try failed; it goes on from a place on it."""
+        parts_at = self.path[place].start.steps
+        for branch in self.branches:
+            branch.parts_at = min(branch.parts_at, parts_at)
+        tried = self.path[failed].current
+        if self.keep_branches and tried is not None:
+            self.branches.append(Branch(self.recorder.columns(), tried, parts_at))
+
+    def _is_worth_a_try(self, place: int, first: int) -> bool:
+        """Whether a subtask has tries left, and its start is not suspected while another start can be had."""
+        node, tries = self.path[place], self.settings.tries
+        can_go_further = any(one.tries < tries for one in self.path[first:place])
+        return node.tries < tries and not (node.is_suspect and can_go_further)
+
+    def _discard(self, place: int, reason: str, strayed: bool = False) -> None:
         """Close the try at a place on the path; what was begun after it and did not fail is counted as part of it."""
         current = self.path[place].current
         assert current is not None
+        self.path[place].is_suspect |= strayed
         for node in self.path[place + 1 :]:
             if node.current is not None and node.current.success:
                 current.steps += node.current.steps
@@ -186,9 +206,7 @@ class Search(Attempt):
             played=len(self.played),
             chosen=dict(self.chosen),
             bounds=dict(self.bounds),
-            due=list(self.due),
-            streak=dict(self.streak),
-            held_at=dict(self.held_at),
+            watch=self.watch.copy(),
         )
 
     def _restore(self, memory: _Memory) -> None:
@@ -196,8 +214,7 @@ class Search(Attempt):
         self.recorder.rewind(memory.steps)
         self.arms = _copies(memory.arms)
         del self.choices[memory.choices :], self.played[memory.played :]
-        self.chosen, self.bounds, self.due = dict(memory.chosen), dict(memory.bounds), list(memory.due)
-        self.streak, self.held_at = dict(memory.streak), dict(memory.held_at)
+        self.chosen, self.bounds, self.watch = dict(memory.chosen), dict(memory.bounds), memory.watch.copy()
 
     # ---- a try ---------------------------------------------------------------------------------------------------
 
@@ -214,6 +231,7 @@ class Search(Attempt):
         self._propensity: float | None = 1.0
         self._cell: int | None = None
         super().begin_next(arm)
+        self.watch.begin(arm.eef)
         assert arm.choice is not None
         node.current = Try(arm.choice, number, self._propensity, cell=self._cell)
         self.tries.append(node.current)
@@ -254,7 +272,7 @@ class Search(Attempt):
     def rollout(self) -> Rollout:
         """The path that the attempt is on, judged, with every try."""
         rollout = super().rollout()
-        rollout.tries = self.tries
+        rollout.tries, rollout.branches = self.tries, self.branches
         return rollout
 
     def verdict(self, columns: dict[str, Array]) -> tuple[int, str]:

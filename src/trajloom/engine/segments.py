@@ -49,6 +49,10 @@ class Sources:
     """End effector -> (R, G)."""
     object_poses: Mapping[str, Poses]
     """Object -> (R, 4, 4); only those that the task names."""
+    lag_m: Mapping[str, Array]
+    """End effector -> (R,). How far from a frame's target it was at the next frame, in m."""
+    holds_after: Mapping[str, NDArray[np.bool_]]
+    """Signal -> (R,). Whether it held at the next frame; only those that the task names."""
     dropped: tuple[str, ...] = ()
     """What was wrong with the demonstrations that were left out, a line a fault."""
 
@@ -107,8 +111,11 @@ class Sources:
 
     def rows(self, segment: Segment) -> slice:
         """Where a segment's frames lie in the stacked arrays."""
-        first = int(self.first_row[segment.demo])
-        return slice(first + segment.start, first + segment.end)
+        return slice(self.row(segment.demo, segment.start), self.row(segment.demo, segment.end))
+
+    def row(self, demo: int, frame: int) -> int:
+        """Where one frame of a demonstration lies in the stacked arrays."""
+        return int(self.first_row[demo]) + frame
 
     def object_at_start(self, segment: Segment, object_ref: str | None) -> Poses | None:
         """(4, 4). The object's pose at the segment's first frame; None where the subtask has no object."""
@@ -148,7 +155,7 @@ def _stack(
 ) -> Sources:
     infos = [demo.info for demo, _ in good]
     lengths = [len(np.asarray(info.of(spec.eefs[0]).target_pose)) for info in infos]
-    objects, _ = wanted(spec)
+    objects, signals = wanted(spec)
 
     def of_arms(part: str) -> dict[str, Array]:
         return {eef: _joined(getattr(info.of(eef), part) for info in infos) for eef in spec.eefs}
@@ -163,8 +170,26 @@ def _stack(
         target_pose=of_arms("target_pose"),
         gripper_action=of_arms("gripper_action"),
         object_poses={name: _joined((info.object_poses or {})[name] for info in infos) for name in sorted(objects)},
+        lag_m={eef: np.concatenate([_lag(info.of(eef)) for info in infos]) for eef in spec.eefs},
+        holds_after={
+            name: np.concatenate([_next((info.subtask_term_signals or {})[name]) for info in infos]) > 0.5
+            for name in sorted(signals)
+        },
         dropped=dropped,
     )
+
+
+def _lag(info: DatagenInfo) -> Array:
+    """(T,). How far from each frame's target one end effector was at the next frame; the last frame has none."""
+    reached, target = np.asarray(info.eef_pose)[:, :3, 3], np.asarray(info.target_pose)[:, :3, 3]
+    lag = np.linalg.norm(reached[1:] - target[:-1], axis=-1)
+    return np.append(lag, lag[-1:] if len(lag) else 0.0)
+
+
+def _next(signal: Any) -> Array:
+    """(T,). A signal at the frame after each; the last frame's own at the last."""
+    values = np.asarray(signal, dtype=np.float64).reshape(-1)
+    return np.append(values[1:], values[-1:])
 
 
 def _joined(values: Iterable[Any]) -> Array:

@@ -7,7 +7,9 @@ from trajloom.engine.verdict import check_success
 from trajloom.engine.waypoints import Compat
 from trajloom.errors import SettingsError
 
-_SEARCH = ("tries", "back", "step_budget", "hold", "adapt", "round", "floor")
+_SEARCH = ("tries", "back", "step_budget", "hold", "check", "patience", "adapt", "round", "floor")
+
+_NO_SEARCH = (0, None, 1, None, False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,11 @@ class Settings:
     """Control steps that an attempt may simulate, discarded tries included; None is no limit."""
     hold: int = 1
     """Steps in a row that a subtask's signal must hold at its end; only asked where `tries` is above 1."""
-
+    check: str | None = None
+    """"module:function" of a check of one's own, made where a subtask ends; see `engine.own_check`."""
+    patience: int = 5
+    """Steps after which a try is given up that lacks a signal which its source had; five times as many, where the arm
+    hardly moves and is 3 cm farther from its target than in the source. 0 plays every try out."""
     adapt: bool = False
     """Whether sources are chosen by how often they worked in earlier rounds of attempts, in place of the strategy."""
     round: int = 50
@@ -49,12 +55,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_success(self.success)
-        for name, least in (("tries", 1), ("back", 0), ("step_budget", 1), ("hold", 1), ("round", 1)):
+        for name, least in (("tries", 1), ("back", 0), ("step_budget", 1), ("hold", 1), ("patience", 0), ("round", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise SettingsError(f"{name} must be >= {least}, got {value}")
-        if self.tries == 1 and (self.back, self.step_budget, self.hold, self.adapt) != (0, None, 1, False):
-            raise SettingsError("back, step_budget, hold and adapt are for attempts that go back: tries above 1")
+        if self.tries == 1 and (self.back, self.step_budget, self.hold, self.check, self.adapt) != _NO_SEARCH:
+            raise SettingsError("back, step_budget, hold, check and adapt are for attempts that go back: tries above 1")
         if not 0 < self.floor <= 1:
             raise SettingsError(f"floor must be above 0 and at most 1, got {self.floor}")
         if self.compat not in (None, "mimicgen"):

@@ -74,7 +74,13 @@ def notes_on(recipe: Recipe) -> tuple[str, ...]:
     return _made_for(recipe).notes
 
 
-def attempt(recipe: Recipe, number: int, sources: Sources | None, experience: Experience | None = None) -> Rollout:
+def attempt(
+    recipe: Recipe,
+    number: int,
+    sources: Sources | None,
+    experience: Experience | None = None,
+    keep_branches: bool = False,
+) -> Rollout:
     """Attempt `number` of a run; an error that is not ours becomes a failed attempt with its reason."""
     rng = rng_for(recipe.seed, "attempt" if recipe.kind == "mimicgen" else "expert", number)
     scene = scene_for(recipe)
@@ -86,7 +92,7 @@ def attempt(recipe: Recipe, number: int, sources: Sources | None, experience: Ex
         assert sources is not None
         assert recipe.spec is not None
         spec, settings = TaskSpec.from_json(recipe.spec), engine.Settings(**recipe.engine)
-        return engine.attempt(scene, sources, spec, settings, rng, experience=experience)
+        return engine.attempt(scene, sources, spec, settings, rng, experience=experience, keep_branches=keep_branches)
     except TrajloomError:
         raise
     except Exception as error:

@@ -22,7 +22,7 @@ from trajloom import store
 from trajloom.engine.experience import Experience
 from trajloom.engine.segments import SourceDemo, Sources
 from trajloom.errors import RunError
-from trajloom.generation import unit
+from trajloom.generation import branches, unit
 from trajloom.generation.recipe import RETRIED, Recipe, versions
 from trajloom.rollout import Rollout
 from trajloom.schema import Header
@@ -45,6 +45,8 @@ class Job:
     preload: tuple[str, ...] = ()
     """Modules to import before any attempt."""
     header: Header | None = None
+    branches: str | None = None
+    """Another dataset, for what attempts discard; None keeps none of it."""
 
     @property
     def sources_file(self) -> str:
@@ -150,7 +152,7 @@ def run_attempt(job: Job, number: int) -> tuple[Rollout, float]:
     experience = experience_of(job, number, sources)
     start = time.perf_counter()
     with watched(job, number):
-        rollout = unit.attempt(job.recipe, number, sources, experience)
+        rollout = unit.attempt(job.recipe, number, sources, experience, job.branches is not None)
     return rollout, time.perf_counter() - start
 
 
@@ -189,6 +191,10 @@ def run_unit(job: Job, number: int, given: Mapping[int, Rollout] | None = None, 
         "steps": report.steps,
         "retry": [k for k, rollout in rollouts.items() if rollout.reason in RETRIED],
     }
+    if job.branches is not None:
+        # first, so that a unit that is there has its branches; those of a unit that was not committed are replaced
+        with store.Writer(job.branches, branches.header(job.header)).part(number, replace=True) as part:
+            branches.write(part, branches.header(job.header), job.recipe, rollouts)
     with store.Writer(job.out, job.header).part(number, replace=replace, run=run) as part:
         unit.write_unit(part, job.header, job.recipe, rollouts)
     return report

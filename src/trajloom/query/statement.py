@@ -11,6 +11,7 @@ from trajloom.query.answer import in_short
 from trajloom.query.component import component, component_name
 from trajloom.query.initial import initial_poses
 from trajloom.query.motion import action_motion, eef_motion
+from trajloom.query.searching import tries
 from trajloom.schema import Column
 
 TOKEN = re.compile(
@@ -24,9 +25,9 @@ TOKEN = re.compile(
 def sql(dataset: Dataset, statement: str) -> pl.LazyFrame:
     """What an SQL statement says of a dataset, lazily: nothing is read before `collect`.
 
-    Tables: `steps`, `episodes`, `attempts` and `rest`; and `initial_poses`, `action_motion` and `eef_motion`, as the
-    functions of those names make them. Names with slashes are quoted. A component of a tensor column is what it is in
-    NumPy, counted from 0: `actions[0]`, `"obs/robot0_eef_pos"[2]`, `s."obs/pose"[0, 3]`. Whole tensors are lists.
+    Tables: `steps`, `episodes`, `attempts` and `rest`; and `initial_poses`, `action_motion`, `eef_motion` and `tries`,
+    as the functions of those names make them. Names with slashes are quoted. A component of a tensor column is what it
+    is in NumPy, counted from 0: `actions[0]`, `"obs/robot0_eef_pos"[2]`, `s."obs/pose"[0, 3]`. Whole tensors are lists.
 
     Args:
         dataset: Any dataset.
@@ -71,7 +72,7 @@ def _frames(
         more = [_component(known[name], index) for name, index in asked.values() if name in known]
         plain = [pl.col(c.name).ext.storage() for c in columns if c.encoding == "tensor"]
         frames[table] = getattr(dataset, table)().with_columns(more).with_columns(plain)
-    makers = {"initial_poses": initial_poses, "action_motion": action_motion, "eef_motion": eef_motion}
+    makers = {"initial_poses": initial_poses, "action_motion": action_motion, "eef_motion": eef_motion, "tries": tries}
     return frames | {name: make(dataset) for name, make in makers.items() if name in statement}
 
 

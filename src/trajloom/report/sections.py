@@ -54,7 +54,7 @@ def facts(dataset: Dataset) -> Facts:
 def sections(found: Facts) -> Iterator[Section]:
     """All sections, each made when it is asked for."""
     makers: tuple[Callable[[Facts], Section | None], ...] = (
-        by_source, by_task, by_cause, coverage, lengths, ways, strips, actions, motion, columns, remarks,
+        by_source, by_task, by_cause, tries, never, coverage, lengths, ways, strips, actions, motion, columns, remarks,
     )  # fmt: skip
     for make in makers:
         section = make(found)
@@ -88,14 +88,16 @@ def by_task(found: Facts) -> Section | None:
         known.group_by("task").agg(attempts=pl.len(), successes=pl.col("success").sum()).sort("task", nulls_last=True)
     )
     rows = rows.sort("attempts", descending=True, maintain_order=True).head(MOST_BARS)
-    ends = [query.wilson(s, n) for s, n in rows.select("successes", "attempts").iter_rows()]
-    rows = rows.with_columns(
-        rate=pl.col("successes") / pl.col("attempts"),
-        low=pl.Series([e[0] for e in ends]),
-        high=pl.Series([e[1] for e in ends]),
-    )
+    rows = _with_intervals(rows)
     names = ["no task" if task is None else task for task in rows["task"]]
     return Section("Success by task", "Of the episodes that say whether they succeeded.", [figures.rates(names, rows)])
+
+
+def _with_intervals(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `successes` and `attempts`, with their `rate` and its 95 % interval, `low` to `high`."""
+    ends = [query.wilson(s, n) for s, n in rows.select("successes", "attempts").iter_rows()]
+    low, high = (pl.Series([end[i] for end in ends], dtype=pl.Float64) for i in (0, 1))
+    return rows.with_columns(rate=pl.col("successes") / pl.col("attempts"), low=low, high=high)
 
 
 def by_cause(found: Facts) -> Section | None:
@@ -107,6 +109,33 @@ def by_cause(found: Facts) -> Section | None:
     table = rows.head(12).with_columns((100 * pl.col("share")).alias("% of all attempts")).drop("share")
     text = "Causes as the ledger of attempts has them, by the subtask in which the attempt failed."
     return Section("Why attempts failed", text, [figures.causes(rows)], table)
+
+
+def tries(found: Facts) -> Section | None:
+    if not found.dataset.header.tries:
+        return None
+    rows = query.tries_by_subtask(found.dataset).collect()
+    names = [f"{eef}, subtask {subtask}" for eef, subtask in rows.select("eef", "subtask").iter_rows()]
+    bars = _with_intervals(rows.select("successes", attempts="tries"))
+    text = (
+        "Attempts could go back: where a subtask failed, its start was restored and another source tried. The share of "
+        "tries from which the attempt went on, with 95 % intervals (Wilson); what a success took; and the share of the "
+        "simulated steps that was discarded."
+    )
+    return Section("What each subtask took", text, [figures.rates(names, bars)], rows)
+
+
+def never(found: Facts) -> Section | None:
+    if not found.dataset.header.tries:
+        return None
+    rows = query.tries_by_source(found.dataset).collect()
+    bad = rows.filter(pl.col("successes") == 0).sort("tries", descending=True, maintain_order=True)
+    title = "Sources that never worked"
+    if not bad.height:
+        return Section(title, "Every source that was tried for a subtask worked for it at least once.")
+    text = "Sources that were tried for a subtask and never worked, and the commonest reason."
+    text += f" The {MOST_BARS} most tried of {bad.height}." if bad.height > MOST_BARS else ""
+    return Section(title, text, table=bad.head(MOST_BARS).drop("successes", "yield"))
 
 
 def coverage(found: Facts) -> Section | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trajloom import dataset as datasets
 from trajloom.engine import generate as engine
+from trajloom.engine import own_check
 from trajloom.engine.segments import Sources
 from trajloom.generation.goal import Goal
 from trajloom.generation.recipe import Recipe
@@ -20,6 +21,7 @@ from trajloom.task import TaskSpec
 if TYPE_CHECKING:
     from distributed import Client
 
+    from trajloom.engine.own_check import Check
     from trajloom.sim.loop import Kind
 
 
@@ -51,6 +53,9 @@ def generate(
     back: int = 0,
     step_budget: int | None = None,
     hold: int = 1,
+    check: "Check | str | None" = None,
+    patience: int = engine.Settings.patience,
+    branches: str | Path | None = None,
     adapt: bool = False,
     round: int = 50,
     max_attempts: int | None = None,
@@ -96,6 +101,14 @@ def generate(
         adapt: Choose sources by how often they worked in earlier rounds (Thompson sampling), with `tries`.
         round: Attempts in a round: whole units.
         hold: Steps in a row that a subtask's signal must hold at its end.
+        check: A check of your own, made where a subtask ends: a function of the scene, the end effector and the
+            subtask's number that returns what is wrong, in words, or False. It must be at the top of a module that
+            workers can import; "module:function" names it.
+        patience: Steps after which a try is given up that lacks a signal which its source had; five times as many,
+            where the arm hardly moves, farther from its target than in the source. 0 plays every try out.
+        branches: Folder or URL of a second dataset, which keeps what was discarded as failed episodes: each begins as
+            its attempt's episode does. Its columns of `episodes` say where they part: `branch/attempt`,
+            `branch/parts_at` (the first step that differs), `branch/subtask`, `branch/try`.
         max_attempts, min_success_rate: Give up after so many attempts, or when fewer than this share succeed.
         split: Use only the sources of this split (robomimic's filter key).
         unit: Attempts in a part.
@@ -125,6 +138,8 @@ def generate(
         "back": back,
         "step_budget": step_budget,
         "hold": hold,
+        "check": None if check is None else own_check.name_of(check),
+        "patience": patience,
         "adapt": adapt,
         "round": round,
     }
@@ -153,7 +168,7 @@ def generate(
         hang_after=hang_after,
         preload=preload,
     )
-    return execute(recipe, demos, str(out), goal, workplace, on_progress)
+    return execute(recipe, demos, str(out), goal, workplace, on_progress, None if branches is None else str(branches))
 
 
 def expert(

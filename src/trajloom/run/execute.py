@@ -12,6 +12,7 @@ from distributed import Client
 from trajloom import store
 from trajloom.engine.segments import SourceDemo
 from trajloom.errors import OutputExistsError, SettingsError
+from trajloom.generation import branches as branching
 from trajloom.generation.goal import Goal
 from trajloom.generation.recipe import Recipe, differences
 from trajloom.generation.unit import probe
@@ -75,24 +76,34 @@ def execute(
     goal: Goal,
     workplace: Workplace,
     on_progress: OnProgress | None,
+    branches: str | None = None,
 ) -> Summary:
     """Run a recipe to its goal, on the user's cluster or one of its own; the same again resumes or extends.
 
+    What attempts discard when they go back is kept in the dataset `branches`, if one is named.
+
     Its end is entered into the header also when it is interrupted.
     """
-    out = _anywhere(out)
+    out, branches = _anywhere(out), None if branches is None else _anywhere(branches)
     _refuse_what_is_not_ours(out, recipe)
     with connect(workplace.workers, workplace.envs_per_worker or 1, workplace.scheduler) as client:
         start = time.perf_counter()
         scratch = _anywhere(workplace.scratch or f"{out.rstrip('/')}.scratch").rstrip("/")
         recipe = replace(recipe, versions=check_workers(client, scratch))
         job = Job(
-            recipe=recipe, out=out, scratch=scratch, hang_after=workplace.hang_after, preload=tuple(workplace.preload)
+            recipe=recipe,
+            out=out,
+            scratch=scratch,
+            hang_after=workplace.hang_after,
+            preload=tuple(workplace.preload),
+            branches=branches,
         )
         ledger = _open(client, job)
         if demos:
             freeze_sources(demos, job.sources_file)
         job = replace(job, header=store.read_header(out))
+        if branches is not None:
+            _open_branches(branches, job)
         before = sum(map(len, ledger.outcomes.values()))
         driver = Driver(client, job, goal, ledger, on_progress, workplace.at_once)
         end: int | None = None
@@ -147,11 +158,32 @@ def _open(client: Client, job: Job) -> Ledger:
     return Ledger.from_commits(job.recipe.unit, store.resume(job.out).commits())
 
 
+def _open_branches(path: str, job: Job) -> None:
+    """Create or resume the dataset of what is discarded; it must hold those of every unit that is there."""
+    assert job.header is not None
+    if job.recipe.engine.get("tries", 1) == 1:
+        raise SettingsError("branches are of attempts that go back: tries above 1")
+    if not store.is_store(path):
+        store.create(path, branching.header(job.header))
+    elif store.read_header(path).generation != job.header.generation:
+        raise SettingsError(f"{path} does not hold the branches of {job.out}; give another folder")
+    there = {commit.part for commit in store.resume(path).commits()}
+    lacking = sorted({commit.part for commit in store.open_store(job.out).commits} - there)
+    if lacking:
+        raise SettingsError(
+            f"{path} has no branches of the units that are in {job.out} already ({len(lacking)} of them, the first is "
+            f"{lacking[0]}); generate into another folder"
+        )
+
+
 def _finish(job: Job, ledger: Ledger, end: int | None) -> None:
     """Enter the run's end into the header, and remove what was only shared with the workers."""
     header = store.read_header(job.out)
     if end is not None and (header.attempts_end or 0) < end:
-        store.update_header(job.out, header.with_(attempts_end=end))
+        header = header.with_(attempts_end=end)
+        store.update_header(job.out, header)
+    if job.branches is not None and store.is_store(job.branches):
+        store.update_header(job.branches, branching.header(header))
     fs, folder = fsspec.core.url_to_fs(job.scratch)
     ours = {PROBE, Path(job.sources_file).name, *(Path(hung_marker(job, k)).name for k in range(end or 0))}
     for name in ours & {Path(name).name for name in fs.ls(folder, detail=False)}:

@@ -1,0 +1,135 @@
+"""How a try is going: whether signals come when they are due, and whether it still goes as its source went."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from trajloom.engine.attempt import Arm
+from trajloom.engine.segments import Sources
+from trajloom.engine.settings import Settings
+from trajloom.engine.verdict import Played
+from trajloom.poses import Poses
+
+FAR_M = 0.03
+"""How much farther than in the source an end effector may be from its target while it hardly moves."""
+SLOW_M = 0.01
+"""What "hardly" is, a control step."""
+STUCK_PATIENCE = 5
+"""How many times as long as a signal may be missing: an arm comes free more often than a lost object comes back.
+
+Of 355 successful attempts at Square D1 and D2, Stack D1 and StackThree D1, at 20 Hz, all played out, a signal was
+missing for more than 2 steps in two (7 steps), and an arm stuck for 24 in three; of 45 failures 23 were stuck.
+"""
+
+
+@dataclass(frozen=True)
+class _Due:
+    """A subtask has ended, and its signal is due."""
+
+    played: Played
+    until: int
+    """The step after which it comes too late."""
+
+
+@dataclass
+class Watch:
+    """What has been seen of the path that an attempt is on; `copy` it with all else that going back restores."""
+
+    sources: Sources
+    settings: Settings
+    due: list[_Due] = field(default_factory=list)
+    streak: dict[str, int] = field(default_factory=dict)
+    """Signal -> for how many steps it has held now."""
+    held_at: dict[str, int] = field(default_factory=dict)
+    """Signal -> the last step after which it had held for as long as is asked."""
+    missing: dict[tuple[str, str], int] = field(default_factory=dict)
+    """End effector and signal -> for how many steps it has not held although it did in the source."""
+    stuck: dict[str, int] = field(default_factory=dict)
+    """End effector -> for how many steps it has hardly moved, farther from its target than it was in the source."""
+    reached: dict[str, Poses] = field(default_factory=dict)
+    """End effector -> (4, 4), where it was last seen."""
+
+    def copy(self) -> "Watch":
+        """As it is now, going on by itself."""
+        return replace(
+            self,
+            due=list(self.due),
+            streak=dict(self.streak),
+            held_at=dict(self.held_at),
+            missing=dict(self.missing),
+            stuck=dict(self.stuck),
+            reached=dict(self.reached),
+        )
+
+    # ---- at every step -------------------------------------------------------------------------------------------
+
+    def see(self, steps: int, signals: Mapping[str, bool], reached: Mapping[str, Poses], arms: Sequence[Arm]) -> None:
+        """Take note of the scene after a step.
+
+        Args:
+            steps: How many there are now.
+            signals: Signal -> whether it holds.
+            reached: End effector -> (4, 4), where it is.
+            arms: With the waypoint that each was sent to as the last of those done.
+        """
+        for name, holds in signals.items():
+            self.streak[name] = self.streak.get(name, 0) + 1 if holds else 0
+            if self.streak[name] >= self.settings.hold:
+                self.held_at[name] = steps
+        self.due = [due for due in self.due if not self._came(due.played)]
+        for arm in arms:
+            self._compare(arm, signals, reached[arm.eef])
+        self.reached = dict(reached)
+
+    def _came(self, played: Played) -> bool:
+        return self.held_at.get(played.subtask.subtask_term_signal or "", -1) >= max(played.end - 1, 0)
+
+    def _compare(self, arm: Arm, signals: Mapping[str, bool], reached: Poses) -> None:
+        """An arm with its source, at the frame that it follows; on a bridge there is nothing to compare with."""
+        assert arm.plan is not None
+        waypoint = arm.plan[arm.done - 1]
+        if arm.waits or waypoint.source_frame < 0:
+            return
+        row = self.sources.row(arm.demo, waypoint.source_frame)
+        is_far = _between(reached, waypoint.pose) > self.sources.lag_m[arm.eef][row] + FAR_M
+        is_slow = _between(reached, self.reached.get(arm.eef, reached)) < SLOW_M
+        self.stuck[arm.eef] = self.stuck.get(arm.eef, 0) + 1 if is_far and is_slow else 0
+        for subtask in arm.subtasks[: arm.number + 1]:
+            name = subtask.subtask_term_signal
+            if name is not None:
+                is_missing = self.sources.holds_after[name][row] and not signals[name]
+                self.missing[arm.eef, name] = self.missing.get((arm.eef, name), 0) + 1 if is_missing else 0
+
+    def begin(self, eef: str) -> None:
+        """A new try: that the arm was stuck in the one before says nothing of it."""
+        self.stuck.pop(eef, None)
+
+    def expect(self, played: Played) -> None:
+        """From its end on a subtask's signal is due, if it has one."""
+        if played.subtask.subtask_term_signal is not None:
+            self.due.append(_Due(played, played.end + max(played.grace, self.settings.hold - 1)))
+
+    # ---- what is wrong -------------------------------------------------------------------------------------------
+
+    def overdue(self, steps: int, finished: bool) -> Played | None:
+        """A subtask whose signal has not come in time."""
+        return next((due.played for due in self.due if steps >= due.until or finished), None)
+
+    def strayed(self) -> tuple[str, str] | None:
+        """An end effector whose try has strayed from its source for longer than is allowed, and how."""
+        patience = self.settings.patience
+        if not patience:
+            return None
+        for (eef, name), steps in self.missing.items():
+            if steps >= patience:
+                return eef, f"signal {name!r} was missing for {steps} steps where the source had it"
+        for eef, steps in self.stuck.items():
+            if steps >= STUCK_PATIENCE * patience:
+                return eef, f"{eef} was stuck {100 * FAR_M:.0f} cm farther from its target than in the source"
+        return None
+
+
+def _between(one: Poses, other: Poses) -> float:
+    """How far apart two poses (4, 4) are, in m."""
+    return float(np.linalg.norm(one[:3, 3] - other[:3, 3]))

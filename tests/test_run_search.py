@@ -1,0 +1,99 @@
+"""Runs whose attempts go back and learn from earlier rounds: the same bytes in any order, and for any stops between."""
+
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+import trajloom as tl
+from trajloom import query
+from trajloom.errors import SettingsError
+from trajloom.generation.recipe import Recipe
+from trajloom.run import generate
+from trajloom.run.cluster import connect
+from trajloom.sim import tasks
+from trajloom.task import TaskSpec
+
+pytestmark = [pytest.mark.sim, pytest.mark.cluster]
+
+HUMAN = Path(__file__).parents[1] / "examples" / "data" / "robomimic_lift_ph10_lowdim.hdf5"
+
+
+@pytest.fixture(scope="module")
+def two_threads():
+    with connect(workers=1, envs_per_worker=2, scheduler=None) as client:
+        assert client.scheduler is not None
+        yield client.scheduler.address
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("sources") / "annotated"
+    tl.annotate(HUMAN, path, task="lift")
+    return str(path)
+
+
+def noisy_lift() -> TaskSpec:
+    """Lift with so much noise that grasps fail."""
+    return TaskSpec.single_arm(*(replace(one, action_noise=0.6) for one in tasks.get("lift").spec.subtasks["robot0"]))
+
+
+def run(sources: str, out: Path, attempts: int = 8, **options) -> Path:
+    generate(
+        sources, out, task="lift", attempts=attempts, seed=3, unit=2, spec=noisy_lift(), tries=3, adapt=True, round=4,
+        select_src_per_subtask=True, **options,
+    )  # fmt: skip
+    return out
+
+
+def hashes(out: Path) -> dict[str, str]:
+    kept = [*out.glob("*/*.parquet"), *out.glob("models/*"), out / "dataset.json"]
+    return {str(path.relative_to(out)): sha256(path.read_bytes()).hexdigest() for path in kept}
+
+
+@pytest.fixture(scope="module")
+def reference(sources: str, two_threads: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight attempts in two rounds, made on two threads at a time."""
+    return run(sources, tmp_path_factory.mktemp("run") / "out", scheduler=two_threads)
+
+
+def test_rounds_made_one_unit_after_another_are_those_made_at_once(sources, reference, two_threads, tmp_path):
+    assert hashes(run(sources, tmp_path / "out", scheduler=two_threads, at_once=1)) == hashes(reference)
+
+
+def test_a_run_that_stopped_within_a_round_goes_on_to_the_same_bytes(sources, reference, two_threads, tmp_path):
+    for attempts in (3, 5, 8):
+        run(sources, tmp_path / "out", attempts, scheduler=two_threads)
+    assert hashes(tmp_path / "out") == hashes(reference)
+
+
+def test_later_rounds_choose_by_what_earlier_ones_learned(reference):
+    rows = query.tries(tl.read(reference)).collect()
+    assert not rows["success"].all()
+    assert rows["propensity"].is_between(0.0, 1.0, closed="right").all()
+    first = rows.filter(attempt=0, subtask=0, **{"try": 0}).row(0, named=True)
+    # in the first round the strategy chooses: one of its nearest three
+    assert first["propensity"] == pytest.approx(1 / 3)
+    learned = rows.filter(rows["attempt"] >= 4)["propensity"]
+    assert learned.n_unique() > 3
+
+
+def test_a_round_is_whole_units_and_learns_from_those_before_it(sources, tmp_path):
+    recipe = Recipe(kind="mimicgen", task="lift", unit=2, engine={"tries": 2, "adapt": True, "round": 4})
+    assert [recipe.learns_from(k) for k in (0, 3, 4, 7, 8)] == [range(0), range(0), range(2), range(2), range(4)]
+    with pytest.raises(SettingsError, match="must be whole units of 3"):
+        generate(sources, tmp_path / "out", task="lift", attempts=3, unit=3, tries=2, adapt=True, round=4)
+
+
+def test_without_tries_nothing_of_search_is_written(sources, two_threads, tmp_path):
+    out = tmp_path / "out"
+    generate(sources, out, task="lift", attempts=2, seed=7, unit=2, scheduler=two_threads)
+    header = tl.read(out).header
+    assert header.generation is not None
+    assert set(header.generation["recipe"]["engine"]) == {
+        "select_src_per_subtask", "select_src_per_arm", "transform_first_robot_pose",
+        "interpolate_from_last_target_pose", "success", "compat",
+    }  # fmt: skip
+    assert "tries" not in (out / "dataset.json").read_text()
+    assert "tries" not in tl.read(out).attempts().collect_schema()
