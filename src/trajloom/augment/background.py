@@ -36,11 +36,12 @@ class Background(OnCameras):
         return header
 
     def changed(self, images: Images) -> Array:
-        new, front, paths = np.empty_like(images.frames), self._front(images), pictures(self.folder)
+        frames, front, paths = images.frames, self._front(images), pictures(self.folder)
+        new = np.empty_like(frames)
         choice = _images.whole(0, len(paths) - 1, images.unit(1, self.each_frame)[:, 0])
         for rows in _images.runs(choice, _images.few(new)):
             behind = picture(paths[choice[rows.start]], *new.shape[1:3])
-            put_behind(images.frames[rows], behind, front[rows], new[rows])
+            put_behind(frames[rows], behind, front[rows], new[rows])
         return new
 
     def _front(self, images: Images) -> Array:
