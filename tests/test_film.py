@@ -51,7 +51,7 @@ def drawn(folder: Path, cameras: str) -> np.ndarray:
         done = run(DRAW, folder / "model.xml", folder / "states.npy", folder / "frames.npy", cameras, gl=gl)
         if done.returncode == 0:
             return np.load(folder / "frames.npy")
-        assert "cannot draw" in done.stderr, done.stderr
+        assert "OpenGL" in done.stderr, done.stderr  # where OSMesa is absent, MuJoCo itself cannot be imported
     pytest.skip("there is neither EGL nor OSMesa to draw with")
 
 
