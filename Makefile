@@ -48,7 +48,7 @@ check: lint test ## what CI runs
 schemas: $(STAMP) ## print schemas/*.json from the code
 	$(BIN)/python scripts/print_schemas.py
 
-benchmark: $(STAMP) ## measure every claim of speed again (an hour)
+benchmark: $(STAMP) ## measure every claim of speed again (two hours)
 	$(BIN)/python benchmarks/all.py $(ARGS)
 
 interop: $(STAMP) ## read a generated file with robomimic itself, in an environment of its own

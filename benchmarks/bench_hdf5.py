@@ -5,11 +5,8 @@ Claims: at most 1.2 times h5py's reading and 1.5 times its writing; anonymous me
     python benchmarks/bench_hdf5.py [--memory [GB]]
 """
 
-import sys
-import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from measure import anonymous_mb, in_turns, machine, median, ratio, row
+from measure import anonymous_mb, in_turns, median, ratio, row, speed_or_memory
 from trajloom import store
 from trajloom.formats import Source, hdf5
 
@@ -168,16 +165,5 @@ def memory(folder: Path, gigabytes: float) -> None:
     assert hdf5.equal(path, folder / "copy.hdf5") == []
 
 
-def main() -> None:
-    warnings.simplefilter("ignore")
-    print(machine())
-    with tempfile.TemporaryDirectory() as folder:
-        if "--memory" in sys.argv:
-            given = sys.argv[sys.argv.index("--memory") + 1 :]
-            memory(Path(folder), float(given[0]) if given else 2.0)
-        else:
-            speed(Path(folder))
-
-
 if __name__ == "__main__":
-    main()
+    speed_or_memory(speed, memory, 2.0)

@@ -11,11 +11,8 @@ PySpark cannot be installed beside us; its numbers were measured on a machine li
 """
 
 import shutil
-import sys
-import tempfile
 import threading
 import time
-import warnings
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +20,7 @@ import h5py
 import numpy as np
 
 from bench_hdf5 import SHAPES, arrays_of, write_with_h5py
-from measure import in_turns, machine, median, ratio, row
+from measure import in_turns, median, ratio, row, speed_or_memory
 from trajloom import Augmentation, Pipeline, batch_aug, global_aug, local_aug
 from trajloom.run.tasks import cluster
 
@@ -166,16 +163,5 @@ def _about() -> dict[str, int]:
     return {"pid": os.getpid()}
 
 
-def main() -> None:
-    warnings.simplefilter("ignore")
-    print(machine())
-    with tempfile.TemporaryDirectory() as folder:
-        if "--memory" in sys.argv:
-            given = sys.argv[sys.argv.index("--memory") + 1 :]
-            memory(Path(folder), int(given[0]) if given else 10_000)
-        else:
-            speed(Path(folder))
-
-
 if __name__ == "__main__":  # workers are processes that import this file
-    main()
+    speed_or_memory(speed, lambda folder, demos: memory(folder, int(demos)), 10_000)

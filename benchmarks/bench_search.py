@@ -47,7 +47,7 @@ def going_back(folder: Path, name: str) -> dict[str, Any]:
     """The settings of search for a task."""
     task, variant = name.split("-")
     lengths = tl.read(sources_for(task, variant, folder)).episodes().select("length").collect()["length"]
-    return {"tries": TRIES, "back": BACK, "step_budget": round(BUDGET * lengths.mean())}
+    return {"tries": TRIES, "back": BACK, "step_budget": round(BUDGET * float(np.mean(lengths.to_numpy())))}
 
 
 def per_success(data: tl.Dataset, rng: np.random.Generator) -> tuple[float, float, float]:

@@ -4,8 +4,12 @@ import gc
 import os
 import platform
 import statistics
+import sys
+import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 Seconds = list[float]
 
@@ -15,7 +19,7 @@ def in_turns(
 ) -> dict[str, Seconds]:
     """Seconds of every round of every contestant; they take turns, the first round warms up and is not counted.
 
-    By `time.process_time` it is what this process computed, whatever else the machine did.
+    `clock=time.process_time` counts the work of this process alone, for contestants that start no other.
     """
     taken: dict[str, Seconds] = {name: [] for name in contestants}
     for turn in range(rounds + 1):
@@ -41,6 +45,23 @@ def anonymous_mb() -> float:
     """Memory of this process that is not a file's, in MB (Linux)."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) / 1024 for line in status if line.startswith("RssAnon"))
+
+
+def speed_or_memory(speed: Callable[[Path], None], memory: Callable[[Path, float], None], size: float) -> None:
+    """What a script is for: `speed(folder)`, or with `--memory [SIZE]` `memory(folder, SIZE)`; the folder goes again.
+
+    Args:
+        speed, memory: What to measure; each prints its table.
+        size: Where none is given.
+    """
+    warnings.simplefilter("ignore")
+    print(machine())
+    with tempfile.TemporaryDirectory() as folder:
+        if "--memory" in sys.argv:
+            given = sys.argv[sys.argv.index("--memory") + 1 :]
+            memory(Path(folder), float(given[0]) if given else size)
+        else:
+            speed(Path(folder))
 
 
 def machine() -> str:

@@ -18,7 +18,7 @@ def main(folder: Path) -> None:
         cluster_options = {"scheduler": cluster.scheduler_address, "scratch": str(folder / "scratch")}
 
         # Sources without a human: the scripted expert of the task.
-        tl.expert("stack", folder / "sources", episodes=5, seed=1, **cluster_options)
+        tl.expert("stack", folder / "sources", episodes=3, seed=1, **cluster_options)
 
         # Cubes anywhere on the table (D1), failed attempts kept too.
         tl.generate(
@@ -26,7 +26,7 @@ def main(folder: Path) -> None:
             folder / "stack",
             task="stack",
             variant="D1",
-            attempts=10,
+            attempts=5,
             seed=8,
             keep_failed=True,
             **cluster_options,

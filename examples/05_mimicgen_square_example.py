@@ -32,15 +32,15 @@ def square_task() -> MG_TaskSpec:
     return spec
 
 
-def expert_sources(folder: Path, episodes: int) -> Path:
+def expert_sources(folder: Path, episodes: int, scheduler: str | None) -> Path:
     """Demonstrations by our scripted expert, as robomimic would have recorded them."""
-    tl.expert("square", folder / "expert", episodes=episodes, seed=11)
+    tl.expert("square", folder / "expert", episodes=episodes, seed=11, scheduler=scheduler)
     tl.read(folder / "expert").drop_columns("datagen_info/*").write(folder / "square_demos.hdf5")
     return folder / "square_demos.hdf5"
 
 
-def main(source: Path, output: Path, num_demos: int) -> None:
-    pipeline = Pipeline(seed=1)
+def main(source: Path, output: Path, num_demos: int, scheduler: str | None) -> None:
+    pipeline = Pipeline(scheduler, seed=1)
     # Poses of gripper and objects, subtask signals and targets, found on the workers from the stored states.
     pipeline.add(AddDatagenInfoAugmentation("MG_Square"))
     pipeline.add(
@@ -63,9 +63,11 @@ def main(source: Path, output: Path, num_demos: int) -> None:
 if __name__ == "__main__":  # workers are processes that import this file
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, help="where files go; a temporary folder by default")
-    parser.add_argument("--source", type=Path, help="demonstrations of Square; by default ten by the scripted expert")
+    parser.add_argument("--source", type=Path, help="demonstrations of Square; by default five by the scripted expert")
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--num-demos", type=int, default=5)
+    parser.add_argument("--num-demos", type=int, default=3)
+    parser.add_argument("--scheduler", help="address of a Dask cluster; by default one is started on this machine")
     given = parser.parse_args()
     place = given.folder or Path(tempfile.mkdtemp())
-    main(given.source or expert_sources(place, 10), given.output or place / "generated_demos.hdf5", given.num_demos)
+    source = given.source or expert_sources(place, 5, given.scheduler)
+    main(source, given.output or place / "generated_demos.hdf5", given.num_demos, given.scheduler)

@@ -24,7 +24,7 @@ def examples(usual: int) -> int:
 
 
 # machines are busy: how long an example takes says nothing
-settings.register_profile("here", max_examples=examples(30), deadline=None)
+settings.register_profile("here", max_examples=examples(20), deadline=None)
 settings.load_profile("here")
 
 

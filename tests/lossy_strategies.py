@@ -11,31 +11,27 @@ from dask.sizeof import sizeof
 from trajloom.engine.select import MG_SelectionStrategy
 
 
-class CrashOnce(MG_SelectionStrategy):
-    """Ends the process the first time it is asked, and chooses by the global generator from then on."""
-
-    NAME = "crash_once"
-
-    def select_source_demo(self, eef_pose, object_pose, src_subtask_datagen_infos, marker):
-        if not Path(marker).exists():
-            Path(marker).touch()
-            os._exit(1)
-        time.sleep(0.01)  # the other threads would draw now, if they could
-        return random.randrange(len(src_subtask_datagen_infos))
-
-
 class Lose(MG_SelectionStrategy):
-    """Ends the process where the object lies at a y of `crash`, never returns at one of `hang`, until `healed` is."""
+    """Ends the process where the object lies at a y of `crash`, never returns at one of `hang`, until `healed` is.
+
+    At one of `crash_once` it ends the process the first time. It chooses by the global generator.
+    """
 
     NAME = "lose"
 
-    def select_source_demo(self, eef_pose, object_pose, src_subtask_datagen_infos, crash, hang, healed):
+    def select_source_demo(
+        self, eef_pose, object_pose, src_subtask_datagen_infos, crash, crash_once, hang, healed, crashed
+    ):
         if not Path(healed).exists():
+            if lies_at_one_of(crash_once, object_pose) and not Path(crashed).exists():
+                Path(crashed).touch()
+                os._exit(1)
             if lies_at_one_of(crash, object_pose):
                 os._exit(1)
             while lies_at_one_of(hang, object_pose):
                 time.sleep(0.1)
-        return 0
+        time.sleep(0.01)  # the other threads would draw now, if they could
+        return random.randrange(len(src_subtask_datagen_infos))
 
 
 def lies_at_one_of(places: Sequence[float], object_pose) -> bool:

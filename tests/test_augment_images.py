@@ -1,6 +1,7 @@
 """Images: what is cut, moved, coloured, blurred and covered; all frames and all images of a camera alike."""
 
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import pytest
 import scenes
 from scenes import applied, batch_of
 from trajloom.augment import Background, Blur, ColorJitter, Crop, Cutout, ImageNoise, Shift
-from trajloom.augment._images import camera_of
+from trajloom.augment._images import Images, OnCameras, OnImages, camera_of
 from trajloom.augment.color_jitter import LUMA, colour_matrix
+from trajloom.augment.image_noise import rounded_normal
 from trajloom.batch import Batch
 from trajloom.errors import SettingsError, UnknownNameError
 from trajloom.schema import Column, Header
@@ -47,6 +49,29 @@ def test_frames_of_an_episode_are_changed_alike_and_episodes_are_not():
     for one in (Crop(height=6, width=6, each_frame=True), Shift(each_frame=True), Cutout(each_frame=True)):
         frames = applied(one, batch).array(IMAGE).reshape(8, 3, -1)
         assert (frames != frames[:, :1]).any(), one
+
+
+class Negative(OnImages):
+    def changed(self, images: Images) -> np.ndarray:
+        return 255 - images.frames
+
+
+class Dark(OnCameras):
+    def changed(self, images: Images) -> np.ndarray:
+        return (images.frames * images.unit(1, self.each_frame)[:, :, None, None]).astype(np.uint8)
+
+
+def test_an_augmentation_of_images_is_one_method():
+    batch = filmed(ramp(), (2, 3), side_image=ramp())
+    np.testing.assert_array_equal(applied(Negative(), batch).array(IMAGE)[4], 255 - ramp())
+    one = applied(Negative(columns=("obs/side*",)), batch)
+    assert (one.array(IMAGE) == ramp()).all()
+    with pytest.raises(SettingsError, match="colour images"):
+        Negative(columns=("obs/agentview_image",)).header(filmed(ramp().astype(np.float32)).header)
+    for each_frame, frames in ((False, 2), (True, 5)):
+        dark = applied(Dark(each_frame=each_frame), batch)
+        assert len({bytes(one) for one in dark.array(IMAGE)}) == frames
+        assert (dark.array(IMAGE) != dark.array("obs/side_image")).any()
 
 
 def test_images_of_one_camera_are_cut_and_moved_together_and_cameras_apart():
@@ -182,6 +207,18 @@ def test_image_noise_has_the_asked_deviation_in_every_frame_anew():
     assert abs((salted == 255).all(axis=3).mean() - 0.05) < 0.01
     assert abs((salted == 0).all(axis=3).mean() - 0.05) < 0.01
     assert set(np.unique(salted)) == {0, 128, 255}
+
+
+@pytest.mark.parametrize("sigma", [0.3, 6.0, 300.0])
+def test_rounded_noise_comes_as_often_as_its_chance_says(sigma):
+    values, counts = np.unique(rounded_normal(sigma), return_counts=True)
+    assert values[0] == -values[-1] >= -255
+    normal = NormalDist(0, sigma)
+    for value, count in zip(values, counts, strict=True):
+        low, high = (normal.cdf(value + half) for half in (-0.5, 0.5))
+        low, high = (0 if value == -255 else low), (1 if value == 255 else high)
+        assert abs(count / 65_536 - (high - low)) <= 1 / 65_536
+    assert set(rounded_normal(0.0)) == {0}
 
 
 def test_a_background_comes_where_the_mask_is_off(tmp_path):

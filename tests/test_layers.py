@@ -54,22 +54,14 @@ HOMES = {
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
-def unit_of(path: Path) -> str:
-    """The module of the layer list that a file belongs to."""
-    return path.relative_to(SOURCE).with_suffix("").parts[0]
-
-
 def imports_of(path: Path) -> set[str]:
     """Every module that a file imports, also inside functions; those for type checkers alone do not count."""
     tree = ast.parse(path.read_text())
-    typing_only = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-        for inner in ast.walk(node)
-    }
+    nodes = list(ast.walk(tree))
+    for_types = [node for node in nodes if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
+    typing_only = {inner for node in for_types for inner in ast.walk(node)}
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if node in typing_only:
             continue
         if isinstance(node, ast.Import):
@@ -83,20 +75,30 @@ def level(unit: str) -> int:
     return next(i for i, layer in enumerate(LAYERS) if unit in layer)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_imports_go_up_the_list_only(path: Path):
-    unit = unit_of(path)
-    if unit == "__init__":
-        return
-    ours = {name.split(".")[1] for name in imports_of(path) if name.startswith("trajloom.")} - {unit, "__version__"}
-    wrong = {other for other in ours if level(other) >= level(unit)}
-    assert not wrong, f"{unit} may not import {wrong}"
+@pytest.fixture(scope="module")
+def imports() -> dict[Path, set[str]]:
+    """Of every file; one test for all, because there are hundreds."""
+    assert len(FILES) > 100
+    return {path.relative_to(SOURCE): imports_of(path) for path in FILES}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_heavy_libraries_stay_in_their_home(path: Path):
-    wrong = {name.split(".")[0] for name in imports_of(path)} & HOMES.keys()
-    assert not {name for name in wrong if unit_of(path) not in HOMES[name]}
+def test_imports_go_up_the_list_only(imports):
+    wrong = {}
+    for path, names in imports.items():
+        unit = path.with_suffix("").parts[0]
+        ours = {name.split(".")[1] for name in names if name.startswith("trajloom.")} - {unit, "__version__"}
+        if unit != "__init__" and any(level(other) >= level(unit) for other in ours):
+            wrong[str(path)] = sorted(other for other in ours if level(other) >= level(unit))
+    assert not wrong, "may not be imported there"
+
+
+def test_heavy_libraries_stay_in_their_home(imports):
+    wrong = {}
+    for path, names in imports.items():
+        heavy = {name.split(".")[0] for name in names} & HOMES.keys()
+        if astray := {name for name in heavy if path.with_suffix("").parts[0] not in HOMES[name]}:
+            wrong[str(path)] = sorted(astray)
+    assert not wrong, "may not be imported there"
 
 
 def test_import_is_light():

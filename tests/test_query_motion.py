@@ -1,6 +1,8 @@
 """Questions about movement, first poses, and episodes that are there twice."""
 
 import math
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +68,58 @@ def test_smoothness_of_velocities_is_that_of_the_positions_they_add_up_to():
     assert of_actions == pytest.approx(query.eef_motion(moving(reach)).collect()["smoothness"].item(), abs=1e-6)
 
 
+def spectral(*speeds: np.ndarray, hz: float = 20.0, **settings: float) -> list[float | None]:
+    """The spectral arc length of some movements."""
+    frame = pl.concat(pl.DataFrame({"movement": i, "speed": speed}) for i, speed in enumerate(speeds))
+    asked = query.spectral_arc_length(pl.col("speed"), hz, **settings)  # pyright: ignore
+    return frame.group_by("movement", maintain_order=True).agg(found=asked)["found"].to_list()
+
+
+def speed_of(*reaches: tuple[float, float], seconds: float, hz: float) -> np.ndarray:
+    """Reaches of least jerk, each from a time for some seconds, one upon the other."""
+    at = [np.clip((np.arange(0, seconds, 1 / hz) - start) / long, 0, 1) for start, long in reaches]
+    return sum((30 * t**2 * (1 - t) ** 2 for t in at), np.zeros(len(at[0])))
+
+
+def test_the_spectral_arc_length_is_that_of_its_authors():
+    t = np.arange(-1, 1, 0.01)
+    assert spectral(np.exp(-5 * t**2), hz=100.0) == [
+        pytest.approx(-1.41403, abs=5e-6)
+    ]  # of their own program's example
+    reach = speed_of((0, 1), seconds=1, hz=1000)
+    assert spectral(reach, hz=1000.0) == [pytest.approx(-1.41, abs=0.01)]
+
+
+def test_spectral_smoothness_does_not_depend_on_scale_duration_or_rate():
+    for hz, seconds in ((100, 1), (100, 3), (20, 2), (500, 0.8)):
+        reach = speed_of((0, seconds), seconds=seconds, hz=hz)
+        once, large = spectral(reach, 70 * reach, hz=hz)
+        assert large == pytest.approx(once)
+        assert once == pytest.approx(-1.41, abs=0.02)
+
+
+def test_every_further_movement_lowers_spectral_smoothness_and_noise_beyond_the_cutoff_does_not():
+    hz = 100
+    found = spectral(*[speed_of(*[(0.7 * i, 1) for i in range(n)], seconds=4, hz=hz) for n in range(1, 6)], hz=hz)
+    assert found == sorted(found, key=lambda value: -float(value or 0))
+    assert all(a - b > 0.1 for a, b in pairwise(value or 0.0 for value in found))
+    reach = speed_of((0, 1), seconds=1, hz=hz)
+    wave = np.sin(2 * np.pi * np.arange(len(reach)) / hz * np.array([[4.0], [30.0]]))
+    clean, tremor, hum = spectral(reach, *(reach + 0.3 * wave), hz=hz)
+    assert tremor < clean - 0.1
+    assert hum == pytest.approx(clean, abs=0.05)
+
+
+def test_spectral_smoothness_asks_for_a_rate_and_a_movement():
+    assert spectral(np.zeros(20), np.ones(2), np.array([np.nan, 1, 2, 1])) == [None, None, None]
+    assert spectral(np.ones(3)) == [pytest.approx(-1.698, abs=1e-3)]
+    timeless = Dataset(replace(moving(least_jerk(40)).source, header=Header(steps=EEF)))  # type: ignore[type-var]
+    found = query.eef_motion(timeless).collect().row(0, named=True)
+    assert (found["spectral_smoothness"], found["top_speed"]) == (None, None)
+    with pytest.raises(SettingsError, match=r"cutoff_hz must be above 0.*got 20, 0, 0.05 and 4"):
+        query.spectral_arc_length(pl.col("speed"), 20, cutoff_hz=0)
+
+
 def test_an_arm_that_stands_still_or_hardly_begins_has_no_smoothness():
     found = query.eef_motion(moving(np.zeros(50), np.array([0.0, 1.0, 2.0]))).collect()
     assert found["smoothness"].to_list() == [None, None]
@@ -75,8 +129,11 @@ def test_an_arm_that_stands_still_or_hardly_begins_has_no_smoothness():
 def test_motion_is_summed_up_over_episodes_and_is_empty_where_nothing_moves():
     rows = query.motion(read(HUMAN)).collect()
     assert rows.select("of", "measure", "episodes").rows() == [
-        *[("robot0", measure, 10) for measure in ("path_m", "reach_m", "top_speed", "smoothness")],
-        *[("actions", measure, 10) for measure in ("mean_change", "smoothness")],
+        *[
+            ("robot0", measure, 10)
+            for measure in ("path_m", "reach_m", "top_speed", "smoothness", "spectral_smoothness")
+        ],
+        *[("actions", measure, 10) for measure in ("mean_change", "smoothness", "spectral_smoothness")],
     ]
     assert query.motion(dataset({"x": [np.zeros(3)]}, (Column(name="x", dtype="float64"),))).collect().is_empty()
 

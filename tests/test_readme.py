@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from trajloom.cli.main import typer_app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
 
 
 def blocks(language: str) -> list[str]:
@@ -32,7 +34,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def one_core():
     """Keep this process and those that it starts to one core: a run starts a process for each, which takes seconds."""
     if not hasattr(os, "sched_setaffinity"):
@@ -44,30 +46,33 @@ def one_core():
     os.sched_setaffinity(0, cores)
 
 
+@pytest.fixture(scope="module")
+def worker(one_core):
+    """The address of a cluster of one worker, which is shared: to start one takes as long as what it does here."""
+    from trajloom.run.tasks import cluster
+
+    with cluster(workers=1) as client:
+        assert client.scheduler is not None
+        yield client.scheduler.address
+
+
 @pytest.mark.sim
 @pytest.mark.cluster
-@pytest.mark.usefixtures("one_core")
-def test_every_command_and_every_block_of_python_runs(folder, monkeypatch):
+def test_every_command_and_every_block_of_python_runs(folder, monkeypatch, worker):
+    """As they stand, but that those which generate are given a worker."""
     assert len(commands()) >= 8
     monkeypatch.chdir(folder)
     for line in commands():
         words = shlex.split(line)[1:]
-        status, said = (in_a_process if words[0] in ("generate", "expert") else here)(words)
+        status, said = here([*words, "--scheduler", worker] if words[0] in ("generate", "expert") else words)
         assert status == 0, f"{line}\n{said}"
     for block in blocks("python"):
         done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{block}\n{done.stderr}"
 
 
-def in_a_process(words: list[str]) -> tuple[int, str]:
-    """The status of a command that starts workers, and what it says on standard error."""
-    command = [sys.executable, "-m", "trajloom.cli.main", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.returncode, done.stderr
-
-
 def here(words: list[str]) -> tuple[int, str]:
-    """The same of any other command, without a process of its own."""
+    """The status of a command, run in this process, and what it says."""
     with warnings.catch_warnings():
         warnings.simplefilter("default")  # as for users; the command prints them
         done = CliRunner().invoke(typer_app, words)
@@ -97,7 +102,16 @@ def test_links_and_pictures_lead_somewhere():
 @pytest.mark.sim
 @pytest.mark.cluster
 @pytest.mark.usefixtures("one_core")
-@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("[0-9]*.py")), ids=lambda path: path.stem)
-def test_examples_run(example, tmp_path):
-    done = subprocess.run([sys.executable, example, tmp_path], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_run(example, worker, tmp_path, monkeypatch):
+    text = example.read_text()
+    if re.search(r"tl\.(generate|expert)\(", text):  # its workers import it
+        command = [sys.executable, example, tmp_path, *(["--scheduler", worker] if '"--scheduler"' in text else [])]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    else:
+        monkeypatch.setattr(sys, "argv", [str(example), str(tmp_path)])
+        monkeypatch.setenv("TRAJLOOM_CACHE", str(tmp_path / "cache"))  # an example may set it
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            runpy.run_path(str(example), run_name="__main__")

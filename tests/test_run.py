@@ -55,9 +55,9 @@ def sources(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def reference(sources, tmp_path_factory) -> Path:
-    """Six attempts in units of two, made by one worker with one thread."""
-    out = tmp_path_factory.mktemp("run") / "one-worker"
-    six(sources, out, workers=1)
+    """Six attempts in units of two, made by two workers with one thread each."""
+    out = tmp_path_factory.mktemp("run") / "two-workers"
+    assert six(sources, out, workers=2).attempts == 6
     return out
 
 
@@ -83,13 +83,7 @@ def lift_choosing_by(strategy: str, **kwargs) -> TaskSpec:
     return TaskSpec.single_arm(choosing, last)
 
 
-def test_two_workers_make_the_bytes_of_one(sources, reference, tmp_path):
-    summary = six(sources, tmp_path / "out", workers=2)
-    assert summary.attempts == 6
-    assert hashes(tmp_path / "out") == hashes(reference)
-
-
-def test_two_threads_of_one_worker_make_the_bytes_of_one(sources, reference, two_threads, tmp_path):
+def test_two_threads_of_one_worker_make_the_bytes_of_two_workers(sources, reference, two_threads, tmp_path):
     out = tmp_path / "out"
     six(sources, out, scheduler=two_threads)
     assert hashes(out) == hashes(reference)
@@ -127,6 +121,7 @@ def test_a_run_extends_to_the_bytes_of_a_longer_one(sources, reference, two_thre
 
 
 def test_a_killed_run_is_readable_and_resumes_to_the_same_bytes(sources, reference, two_threads, tmp_path):
+    """One worker with one thread begins it, one with two ends it: the bytes are those of two workers."""
     out = tmp_path / "out"
     code = (
         "from trajloom.run import generate\n"
@@ -147,9 +142,10 @@ def test_a_killed_run_is_readable_and_resumes_to_the_same_bytes(sources, referen
     assert parts.items() <= hashes(out).items()
 
 
-def test_an_interrupted_command_says_so_and_keeps_what_is_committed(sources, tmp_path):
+def test_an_interrupted_command_says_so_and_keeps_what_is_committed(sources, two_threads, tmp_path):
     out = tmp_path / "out"
-    words = ["generate", sources, str(out), "--task", "lift", "--attempts", "400", "--unit", "2", "--workers", "1"]
+    words = ["generate", sources, str(out), "--task", "lift", "--attempts", "400", "--unit", "2"]
+    words += ["--scheduler", two_threads]
     command = [sys.executable, "-m", "trajloom.cli.main", *words]
     process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
     wait_for_a_part(out)
@@ -167,26 +163,19 @@ def test_dask_does_not_draw_from_the_generator_that_foreign_code_is_seeded_with(
     assert alone == beside_dask
 
 
-def test_a_worker_that_dies_costs_a_retry_and_nothing_else(sources, two_threads, tmp_path):
-    spec = lift_choosing_by("crash_once", marker=str(tmp_path / "marker"))
-    options = {"spec": spec, "preload": ["lossy_strategies"], "attempts": 4, "scheduler": two_threads}
-    crashing = six(sources, tmp_path / "crash", **options)
-    smooth = six(sources, tmp_path / "smooth", **options)
-    assert crashing.successes == smooth.successes
-    assert hashes(tmp_path / "crash") == hashes(tmp_path / "smooth")
-
-
 def test_only_an_attempt_that_loses_its_worker_alone_is_a_failed_row_and_is_tried_again_later(
     sources, reference, two_threads, tmp_path
 ):
-    """Units (0, 1) and (2, 3) run side by side; 0 crashes and 3 hangs, which ends 1 and 2 as well."""
-    out, healed = tmp_path / "out", tmp_path / "healed"
-    starts = [tl.read(reference).episode(k)["datagen_info"]["object_poses"]["cube"][0] for k in (0, 3)]
-    first, last = (float(cube_in_world[1, 3]) for cube_in_world in starts)
-    spec = lift_choosing_by("lose", crash=[first], hang=[last], healed=str(healed))
+    """Units (0, 1) and (2, 3) run side by side; 0 crashes, 2 does so once, and 3 hangs, which ends 1 as well."""
+    out, healed, crashed = tmp_path / "out", tmp_path / "healed", tmp_path / "crashed"
+    starts = [tl.read(reference).episode(k)["datagen_info"]["object_poses"]["cube"][0] for k in (0, 2, 3)]
+    y = [float(cube_in_world[1, 3]) for cube_in_world in starts]
+    marks = {"healed": str(healed), "crashed": str(crashed)}
+    spec = lift_choosing_by("lose", crash=y[:1], crash_once=y[1:2], hang=y[2:], **marks)
     options = {"spec": spec, "preload": ["lossy_strategies"], "attempts": 4, "scheduler": two_threads, "hang_after": 2}
 
     six(sources, out, **options)
+    assert crashed.exists()
     lost = tl.read(out).attempts().select("reason", "success").collect().rows()
     assert [reason for reason, _ in lost] == ["crashed", None, None, "hung"]
     assert [success for _, success in lost] == [False, True, True, False]

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import examples
+from conftest import THOROUGH, examples
 from in_memory import HEADER, MemoryEpisode, MemoryPart, MemorySource, episode, generated, source
 from trajloom import parquet, store, tables
 from trajloom.errors import DamagedFileError, LayoutError, OutputExistsError, SchemaError, SettingsError
@@ -616,7 +616,7 @@ def test_compacting_that_is_killed_shows_every_row_once(tmp_path: Path):
     """Whatever file operation is the last one, the rows are those of before, in their order."""
     wanted = source([5] * 5, episodes_per_part=1)
     enough = []
-    for stop_after in range(0, 60, 2):
+    for stop_after in range(0, 60, 1 if THOROUGH else 5):
         path = str(tmp_path / str(stop_after))
         store.write(wanted, path)
         enough.append(compact_with(path, stop_after))
@@ -625,7 +625,7 @@ def test_compacting_that_is_killed_shows_every_row_once(tmp_path: Path):
         assert_same(store.open_store(path), wanted)
         assert len(store.open_store(path).parts()) <= 3
         assert store.clean_orphans(path) == []
-    assert {enough[0], enough[10], enough[-1]} == {False, True}
+    assert {enough[0], enough[-1]} == {False, True}
     assert enough == sorted(enough)
 
 

@@ -11,13 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-import any_dataset
 import in_memory
 from any_dataset import assert_same
-from conftest import SHARED_DATA, examples
+from conftest import SHARED_DATA
 from trajloom import formats, store
 from trajloom.errors import (
     DamagedFileError,
@@ -27,51 +24,15 @@ from trajloom.errors import (
     TrajloomError,
     TrajloomWarning,
 )
-from trajloom.formats import hdf5
 from trajloom.formats import zarr as ours
-from trajloom.tables import Rest
-
-WAYS = [(version, suffix) for version in (2, 3) for suffix in (".zarr", ".zarr.zip")]
-
-
-@pytest.fixture(params=WAYS, ids=lambda way: f"v{way[0]}{way[1]}")
-def way(request):
-    return request.param
+from zarr_ways import each_way
 
 
 def options(version: int) -> ours.WriteOptions:
     return ours.WriteOptions(zarr_version=version)
 
 
-# ---- any dataset -> Zarr -> the same dataset -------------------------------------------------------------------
-
-
-@settings(max_examples=examples(6), deadline=None)
-@given(source=any_dataset.datasets(), way=st.sampled_from(WAYS))
-def test_any_dataset_comes_back(source, way, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("zarr")
-    path = str(folder / f"out{way[1]}")
-    ours.write(source, path, options=options(way[0]))
-    assert_same(ours.read(path), source)
-    shutil.rmtree(folder)
-
-
-def test_a_generated_dataset_comes_back(way, tmp_path):
-    source = in_memory.generated(
-        [1, 4, 7, 8, 12], 14, rest_rows=[Rest("a", "<f8", (), bytes(8)), Rest("b", "<f8", (), bytes(8), 7)]
-    )
-    path = str(tmp_path / f"out{way[1]}")
-    ours.write(source, path, options=options(way[0]))
-    assert_same(ours.read(path), source)
-
-
-def test_a_real_hdf5_file_comes_back_equal(way, tmp_path):
-    original = Path(__file__).parents[1] / "examples" / "data" / "robomimic_lift_ph10_lowdim.hdf5"
-    path, again = str(tmp_path / f"out{way[1]}"), str(tmp_path / "again.hdf5")
-    source = hdf5.read(original)
-    ours.write(source, path, options=options(way[0]))
-    hdf5.write(ours.read(path), again)
-    assert hdf5.equal(original, again) == []
+# ---- places ---------------------------------------------------------------------------------------------------
 
 
 def test_a_dataset_goes_to_any_url(tmp_path):
@@ -84,6 +45,7 @@ def test_a_dataset_goes_to_any_url(tmp_path):
     assert_same(ours.read(f"zip://::{tmp_path}/x.zarr.zip"), source)
 
 
+@each_way
 def test_a_source_can_be_sent_to_other_processes(way, tmp_path):
     path = str(tmp_path / f"out{way[1]}")
     ours.write(in_memory.source(), path, options=options(way[0]))
@@ -201,6 +163,7 @@ def windows(root, horizon: int, key: str):
         start = end
 
 
+@each_way
 def test_diffusion_policy_finds_its_windows(way, tmp_path):
     source = in_memory.source((3, 1, 4, 2, 5))
     path = str(tmp_path / f"out{way[1]}")
@@ -419,6 +382,7 @@ def test_what_is_damaged_is_said_with_its_place(buffer):
 
 
 @pytest.mark.filterwarnings("ignore::trajloom.errors.TrajloomWarning")
+@each_way
 def test_whatever_is_changed_in_a_file_only_errors_of_ours_come_out(way, tmp_path):
     path = tmp_path / f"out{way[1]}"
     ours.write(in_memory.source((2, 1)), path, options=options(way[0]))

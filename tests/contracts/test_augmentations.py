@@ -97,7 +97,7 @@ def test_its_settings_are_a_frozen_dataclass_named_like_its_file(name):
     assert is_dataclass(found)
     assert found.__name__.lower() == name.replace("_", "")
     assert found.__dataclass_params__.frozen  # type: ignore[attr-defined]
-    text = inspect.getsource(found)
+    text = "\n".join(inspect.getsource(kind) for kind in found.__mro__ if is_dataclass(kind))
     assert all('"""' in text.split(f"    {field.name}: ")[1].split("\n\n")[0] for field in fields(found))
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from trajloom.augment import _images
-from trajloom.augmentation import Augmentation, RngOf, batch_aug
-from trajloom.batch import Batch
+from trajloom.augment._images import Images, OnCameras
 from trajloom.edit.images import image_of
 from trajloom.edit.resize import bilinear
 from trajloom.errors import MissingExtraError, SettingsError, UnknownNameError
@@ -19,47 +18,39 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Background(Augmentation):
-    """Put pictures from a folder behind what the masks of images keep."""
+class Background(OnCameras):
+    """Put pictures from a folder behind what the masks of colour images of three channels keep."""
 
     folder: str
     """Folder of PNG and JPEG pictures, which every worker can read; they are stretched to the images' size."""
-    columns: tuple[str, ...] = ("*",)
-    """Names or patterns of columns of colour images of three channels."""
     mask: str | None = None
     """Column with the mask of the images, of their height and width; None takes the segmentation or mask of the same
     camera: `agentview_mask` for `agentview_image`."""
     keep: tuple[int, ...] | None = None
     """Values of the mask that stay in front; None is all but 0."""
-    each_frame: bool = False
-    """Whether every frame has a background of its own."""
 
     def header(self, header: Header) -> Header:
-        for column in self._columns(header):
+        for column in self.chosen(header):
             self._mask_of(header, column)
         pictures(self.folder)
         return header
 
-    @batch_aug
-    def apply(self, batch: Batch, rng_of: RngOf) -> Batch:
-        columns, paths = self._columns(batch.header), pictures(self.folder)
-        drawn = _images.drawn(batch, rng_of, columns, 1, self.each_frame)
-        new: dict[str, Array] = {}
-        for column in columns:
-            choice = _images.whole(0, len(paths) - 1, drawn[column.name][:, 0])
-            frames, front = batch.array(column.name).copy(), self._front(batch, column)
-            for rows in _images.runs(choice):
-                behind = picture(paths[choice[rows.start]], *column.shape[:2])
-                frames[rows] = np.where(front[rows], frames[rows], behind)
-            new[column.name] = frames
-        return batch.with_arrays(new)
+    def changed(self, images: Images) -> Array:
+        frames, front, paths = images.frames, self._front(images), pictures(self.folder)
+        new = np.empty_like(frames)
+        choice = _images.whole(0, len(paths) - 1, images.unit(1, self.each_frame)[:, 0])
+        for rows in _images.runs(choice, _images.few(new)):
+            behind = picture(paths[choice[rows.start]], *new.shape[1:3])
+            put_behind(frames[rows], behind, front[rows], new[rows])
+        return new
 
-    def _front(self, batch: Batch, column: Column) -> Array:
-        """(N, H, W, 1) bool. What stays of images; all of those without a mask."""
-        mask = self._mask_of(batch.header, column)
-        labels = batch.array(mask.name).reshape(-1, *column.shape[:2], 1)
+    def _front(self, images: Images) -> Array:
+        """(N, H, W) bool. What stays of images; all of those without a mask."""
+        mask = self._mask_of(images.batch.header, images.column)
+        labels = images.batch.array(mask.name).reshape(-1, *images.column.shape[:2])
         front = labels != 0 if self.keep is None else np.isin(labels, self.keep)
-        return front | ~batch.has(mask.name)[:, None, None, None]
+        front[~images.batch.has(mask.name)] = True
+        return front
 
     def _mask_of(self, header: Header, column: Column) -> Column:
         same = [
@@ -76,12 +67,32 @@ class Background(Augmentation):
             raise SettingsError(f"{found.name} {found.shape} is no mask for {column.name} {column.shape}")
         return found
 
-    def _columns(self, header: Header) -> list[Column]:
-        found = _images.images(header, self.columns)
+    def chosen(self, header: Header) -> list[Column]:
+        found = super().chosen(header)
         wrong = [f"{column.name} {column.shape}" for column in found if column.shape[2:] != (3,)]
         if wrong:
             raise SettingsError(f"backgrounds need images (H, W, 3), not {', '.join(wrong)}; choose columns=")
         return found
+
+
+def put_behind(frames: Array, behind: Array, front: Array, out: Array) -> None:
+    """Fill `out` with frames where they are in front, and with a picture elsewhere.
+
+    Bits are chosen rather than pixels, which takes a tenth of the time of `np.where`.
+
+    Args:
+        frames: (N, H, W, C) uint8.
+        behind: (H, W, C) uint8. The picture.
+        front: (N, H, W) bool.
+        out: (N, H, W, C) uint8.
+    """
+    ones = -front.view(np.int8)  # -1, all bits set, where the frame is in front
+    bits = np.empty(frames.shape, np.int8)
+    for channel in range(frames.shape[-1]):
+        bits[..., channel] = ones
+    np.bitwise_xor(frames, behind, out=out)
+    out &= bits.view(np.uint8)
+    out ^= behind
 
 
 def _place(column: Column) -> tuple[str, str]:

@@ -5,52 +5,35 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajloom.augment import _checks, _images
-from trajloom.augmentation import Augmentation, RngOf, batch_aug
-from trajloom.batch import Batch
-from trajloom.schema import Column, Header
+from trajloom.augment._images import Images, OnCameras
 from trajloom.tables import Array
+
+STRIP = 1 << 16
+"""So many numbers are blurred at a time: the sums stay in a core's cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Blur(Augmentation):
+class Blur(OnCameras):
     """Blur colour images with a Gaussian; their border is repeated outwards."""
 
     sigma: tuple[float, float] = (0.1, 2.0)
     """Standard deviation in pixels, drawn evenly from this range."""
     probability: float = 1.0
     """Of being blurred at all."""
-    columns: tuple[str, ...] = ("*",)
-    """Names or patterns of columns of colour images."""
-    each_frame: bool = False
-    """Whether every frame has a blur of its own."""
 
     def __post_init__(self) -> None:
         _checks.rising(sigma=self.sigma)
         _checks.above(0, sigma=self.sigma[0])
         _checks.share(probability=self.probability)
 
-    def header(self, header: Header) -> Header:
-        self._columns(header)
-        return header
-
-    @batch_aug
-    def apply(self, batch: Batch, rng_of: RngOf) -> Batch:
-        columns = self._columns(batch.header)
-        drawn = _images.drawn(batch, rng_of, columns, 2, self.each_frame)
-        return batch.with_arrays({c.name: self._blurred(batch.array(c.name), drawn[c.name]) for c in columns})
-
-    def _blurred(self, frames: Array, unit: Array) -> Array:
+    def changed(self, images: Images) -> Array:
+        unit = images.unit(2, self.each_frame)
         sigma = np.where(unit[:, 0] < self.probability, _images.within(*self.sigma, unit[:, 1]), 0)
-        new = frames.copy()
-        for rows in _images.runs(sigma):
+        new = images.frames.copy()
+        for rows in _images.runs(sigma, _images.few(new)):
             if sigma[rows.start] > 0:
-                weights = gaussian(float(sigma[rows.start]))
-                once = convolved(new[rows].astype(np.float32), weights, axis=1)
-                new[rows] = _images.to_pixels(convolved(once, weights, axis=2))
+                new[rows] = blurred(new[rows], gaussian(float(sigma[rows.start])))
         return new
-
-    def _columns(self, header: Header) -> list[Column]:
-        return _images.images(header, self.columns)
 
 
 def gaussian(sigma: float) -> Array:
@@ -60,8 +43,20 @@ def gaussian(sigma: float) -> Array:
     return (weights / weights.sum()).astype(np.float32)
 
 
+def blurred(frames: Array, weights: Array) -> Array:
+    """Images (N, H, W, ...) of uint8 under weights (2 R + 1,) along both sides, a strip of rows at a time."""
+    reach, height = len(weights) // 2, frames.shape[1]
+    tall = max(STRIP // max(frames[:, 0].size, 1), 1)
+    padded = np.pad(frames, [(0, 0), (reach, reach), (reach, reach)] + [(0, 0)] * (frames.ndim - 3), mode="edge")
+    new = np.empty_like(frames)
+    for top in range(0, height, tall):
+        strip = padded[:, top : min(top + tall, height) + 2 * reach].astype(np.float32)
+        new[:, top : top + tall] = _images.to_pixels(convolved(convolved(strip, weights, axis=1), weights, axis=2))
+    return new
+
+
 def convolved(values: Array, weights: Array, axis: int) -> Array:
-    """Values with each replaced by the sum of its neighbours along an axis, whose ends are repeated.
+    """The weighted sum of every 2 R + 1 neighbours along an axis, which becomes shorter by 2 R.
 
     Args:
         values: Floats.
@@ -69,14 +64,13 @@ def convolved(values: Array, weights: Array, axis: int) -> Array:
         axis: Of the neighbours.
     """
     reach = len(weights) // 2
-    around = [(0, 0)] * values.ndim
-    around[axis] = (reach, reach)
-    padded = np.pad(values, around, mode="edge")
+    size = values.shape[axis] - 2 * reach
 
     def moved(by: int) -> Array:
-        return padded[(slice(None),) * axis + (slice(reach + by, reach + by + values.shape[axis]),)]
+        return values[(slice(None),) * axis + (slice(reach + by, reach + by + size),)]
 
-    total, pair = moved(0) * weights[reach], np.empty_like(values)
+    total = moved(0) * weights[reach]
+    pair = np.empty_like(total)
     for by in range(1, reach + 1):
         np.add(moved(by), moved(-by), out=pair)
         total += np.multiply(pair, weights[reach + by], out=pair)

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajloom.augment import _checks, _images
-from trajloom.augmentation import Augmentation, RngOf, batch_aug
-from trajloom.batch import Batch
-from trajloom.schema import Column, Header
+from trajloom.augment._images import Images, OnCameras
 from trajloom.tables import Array
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -17,7 +15,7 @@ TO_YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColorJitter(Augmentation):
+class ColorJitter(OnCameras):
     """Change brightness, contrast, saturation and hue of colour images, in this order, without rounding in between.
 
     Each factor is drawn evenly from [1 - x, 1 + x], not below 0. Gray images change in brightness and contrast alone; a
@@ -32,36 +30,20 @@ class ColorJitter(Augmentation):
     """The distance from the pixel's gray is multiplied by the factor."""
     hue: float = 0.05
     """Of a full circle: colours are turned by up to so much to either side, at the same brightness."""
-    columns: tuple[str, ...] = ("*",)
-    """Names or patterns of columns of colour images."""
-    each_frame: bool = False
-    """Whether every frame has a light of its own."""
 
     def __post_init__(self) -> None:
         _checks.at_least(0, brightness=self.brightness, contrast=self.contrast, saturation=self.saturation)
         _checks.share(hue=self.hue)
 
-    def header(self, header: Header) -> Header:
-        self._columns(header)
-        return header
-
-    @batch_aug
-    def apply(self, batch: Batch, rng_of: RngOf) -> Batch:
-        columns = self._columns(batch.header)
-        drawn = _images.drawn(batch, rng_of, columns, 4, self.each_frame)
-        return batch.with_arrays({c.name: self._jittered(batch.array(c.name), drawn[c.name]) for c in columns})
-
-    def _jittered(self, frames: Array, unit: Array) -> Array:
+    def changed(self, images: Images) -> Array:
+        unit = images.unit(4, self.each_frame)
         spread = np.array([self.brightness, self.contrast, self.saturation])
         factors = np.maximum(_images.within(1 - spread, 1 + spread, unit[:, :3]), 0)
         hue = _images.within(-self.hue, self.hue, unit[:, 3:])
-        new = frames.copy()
-        for rows in _images.runs(np.hstack([factors, hue])):
+        new = images.frames.copy()
+        for rows in _images.runs(np.hstack([factors, hue]), _images.few(new)):
             _jitter(_images.as_channels(new[rows]), factors[rows.start], float(hue[rows.start, 0]))
         return new
-
-    def _columns(self, header: Header) -> list[Column]:
-        return _images.images(header, self.columns)
 
 
 def colour_matrix(saturation: float, turn: float) -> Array:

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajloom.augment import _checks, _images
-from trajloom.augmentation import Augmentation, RngOf, batch_aug
-from trajloom.batch import Batch
+from trajloom.augment._images import Images, OnCameras
 from trajloom.errors import SettingsError
-from trajloom.schema import Column, Header
 from trajloom.tables import Array
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cutout(Augmentation):
+class Cutout(OnCameras):
     """Cover rectangles of colour images with one colour; they lie whole within the image, and may overlap.
 
     Source:
@@ -27,10 +25,6 @@ class Cutout(Augmentation):
     """Rectangles of each image."""
     fill: int | None = 0
     """Their colour, 0 to 255 in all channels; None draws one for each rectangle."""
-    columns: tuple[str, ...] = ("*",)
-    """Names or patterns of columns of colour images."""
-    each_frame: bool = False
-    """Whether every frame has rectangles of its own."""
 
     def __post_init__(self) -> None:
         _checks.rising(size=self.size)
@@ -39,19 +33,9 @@ class Cutout(Augmentation):
         if self.fill is not None and not 0 <= self.fill <= 255:
             raise SettingsError(f"fill must be from 0 to 255, got {self.fill}")
 
-    def header(self, header: Header) -> Header:
-        self._columns(header)
-        return header
-
-    @batch_aug
-    def apply(self, batch: Batch, rng_of: RngOf) -> Batch:
-        columns = self._columns(batch.header)
-        drawn = _images.drawn(batch, rng_of, columns, 7 * self.count, self.each_frame)
-        return batch.with_arrays({c.name: self._covered(batch.array(c.name), drawn[c.name]) for c in columns})
-
-    def _covered(self, frames: Array, unit: Array) -> Array:
-        new = frames.copy()
-        for rows in _images.runs(unit, at_most=len(unit)):
+    def changed(self, images: Images) -> Array:
+        new, unit = images.frames.copy(), images.unit(7 * self.count, self.each_frame)
+        for rows in _images.runs(unit, len(unit)):
             for numbers in unit[rows.start].reshape(self.count, 7):
                 self._cover(_images.as_channels(new[rows]), numbers)
         return new
@@ -63,6 +47,3 @@ class Cutout(Augmentation):
         colours = min(frames.shape[3], 3)
         colour = _images.whole(0, 255, unit[4 : 4 + colours]) if self.fill is None else self.fill
         frames[:, top : top + size[0], left : left + size[1], :colours] = colour
-
-    def _columns(self, header: Header) -> list[Column]:
-        return _images.images(header, self.columns)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from typing import Any
 
 from trajloom.errors import SettingsError
 from trajloom.task import Scene
@@ -24,7 +25,7 @@ def load(name: str) -> Check:
     if not module or not function:
         raise SettingsError(f"a check is named 'module:function', such as 'my_checks:is_upright'; got {name!r}")
     try:
-        found = getattr(import_module(module), function)
+        found: Any = getattr(import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise SettingsError(f"there is no check {name!r}: {error}") from error
     if not callable(found):

@@ -2,13 +2,14 @@
 
 import itertools
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from trajloom.ingest.adapters import Adapter
 from trajloom.ingest.config import IngestionConfig
 from trajloom.ingest.interface import DataIngestionInterface, overrides
+from trajloom.ingest.owned import owned
 from trajloom.ingest.values import nbytes
 from trajloom.seeding import rng_for
 
@@ -142,9 +143,11 @@ class Stream:
         if hasattr(items, "__len__") and hasattr(items, "__getitem__"):
             count = len(items)  # pyright: ignore
             self.total = count if most is None else min(count, most)
+        # elements of a list stay what they are; anything else may hand out the same buffer again
+        keep = _as_it_is if isinstance(items, list | tuple | range) else owned
         if not self.config.shuffle_items:
-            return itertools.islice(items, most), itertools.count()
-        pairs, again = itertools.tee(_shuffled(items, self.total, self.config))
+            return map(keep, itertools.islice(items, most)), itertools.count()
+        pairs, again = itertools.tee(_shuffled(items, self.total, self.config, keep))
         return (item for _, item in pairs), (number for number, _ in again)
 
 
@@ -177,15 +180,21 @@ def _number(where: dict[int, deque[int]], item: Any) -> int:
     return where[id(item)].popleft() if where.get(id(item)) else -1
 
 
-def _shuffled(items: Any, total: int | None, config: IngestionConfig) -> Iterator[tuple[int, Any]]:
+def _as_it_is(item: Any) -> Any:
+    return item
+
+
+def _shuffled(
+    items: Any, total: int | None, config: IngestionConfig, keep: Callable[[Any], Any]
+) -> Iterator[tuple[int, Any]]:
     rng = rng_for(config.seed, "shuffle items")
     if total is not None:
         for number in rng.permutation(len(items))[:total].tolist():
-            yield number, items[number]
+            yield number, keep(items[number])
         return
     held: list[tuple[int, Any]] = []
-    for pair in itertools.islice(enumerate(items), config.max_items):
-        held.append(pair)
+    for number, item in itertools.islice(enumerate(items), config.max_items):
+        held.append((number, keep(item)))
         if len(held) > config.shuffle_buffer:
             at = int(rng.integers(len(held)))
             held[at], held[-1] = held[-1], held[at]

@@ -13,7 +13,11 @@ class DataIngestionInterface(ABC):
 
     @abstractmethod
     def get_data_items(self) -> Iterable[Any]:
-        """The items: paths, indices, records; a list or an iterator, which is drawn from as items are needed."""
+        """The items: paths, indices, records; a list or an iterator, which is drawn from as items are needed.
+
+        Arrays that an iterator gives are copied before the next item is drawn, in dicts, lists, tuples and dataclasses:
+        it may fill the same ones again and again. Objects of another kind are not copied, and must be new ones.
+        """
 
     @abstractmethod
     def transform_item(self, item: Any) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from trajloom.errors import TrajloomError
 from trajloom.ingest.adapters import Adapter, PyTorchDatasetAdapter, as_item
 from trajloom.ingest.groups import Group
 from trajloom.ingest.interface import DataIngestionInterface, overrides
+from trajloom.ingest.owned import owned
 from trajloom.seeding import rng_for, seeded_globals
 
 LEFT_OUT = pa.schema(
@@ -65,6 +66,15 @@ def computes(ingester: DataIngestionInterface) -> bool:
     return not plain or any(overrides(ingester, method) for method in own)
 
 
+def gives_its_own(ingester: DataIngestionInterface) -> bool:
+    """Whether no two of the dicts that it makes of items can share a buffer which is filled anew."""
+    if not isinstance(ingester, Adapter) or ingester.transform_fn is not None:
+        return False
+    if type(ingester).transform_item is PyTorchDatasetAdapter.transform_item:
+        return isinstance(ingester.dataset, list | tuple)  # pyright: ignore[reportAttributeAccessIssue]
+    return type(ingester).transform_item is Adapter.transform_item
+
+
 def take(ingester: DataIngestionInterface, group: Group, seed: int) -> Taken:
     """Transform and check the items of a trajectory, within `own_chance`."""
     if not computes(ingester):
@@ -108,6 +118,7 @@ def _take(ingester: DataIngestionInterface, number: int, item: Any, taken: Taken
     try:
         about = dict(ingester.get_item_metadata(item)) if overrides(ingester, "get_item_metadata") else {}
         data = ingester.transform_item(item)
+        data = data if gives_its_own(ingester) else owned(data)
         fault = _fault(ingester, data)
     except Exception as error:  # whatever the user's code raises concerns this item alone
         fault, data = ("failed", _said(error)), {}

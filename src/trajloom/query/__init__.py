@@ -14,6 +14,7 @@ from trajloom.query.outcome import Outcome, failures, lengths, success_rate, suc
 from trajloom.query.quantiles import Sketch
 from trajloom.query.repeats import duplicates, near_duplicates
 from trajloom.query.searching import tries, tries_by_source, tries_by_subtask
+from trajloom.query.spectral import spectral_arc_length
 from trajloom.query.statement import sql
 from trajloom.query.summary import statistics
 
@@ -41,6 +42,7 @@ __all__ = [
     "per_episode",
     "saturation",
     "save",
+    "spectral_arc_length",
     "sql",
     "statistics",
     "stream",

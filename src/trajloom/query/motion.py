@@ -1,4 +1,4 @@
-"""How the arm moves: paths of end effectors, jerk, and actions that stand at their bounds."""
+"""How the arm moves: paths of end effectors, how smooth they are, and actions that stand at their bounds."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,7 @@ from trajloom.dataset import Dataset
 from trajloom.errors import SettingsError, UnknownNameError
 from trajloom.query.by_episode import lazily, per_episode
 from trajloom.query.component import component
+from trajloom.query.spectral import spectral_arc_length
 from trajloom.query.summary import statistics
 from trajloom.schema import Column, Header, path_of
 from trajloom.tables import to_numpy
@@ -72,7 +73,9 @@ def eef_motion(dataset: Dataset, eef: str | None = None) -> pl.LazyFrame:
     """How end effectors moved in each episode.
 
     Columns: `episode_index`, `eef`; `path_m`, the length of its way; `reach_m`, how far its end is from its start;
-    `top_speed` in m/s, null where the control rate is unknown; `smoothness`, see `log_dimensionless_jerk`.
+    `top_speed` in m/s; `smoothness`, see `log_dimensionless_jerk`, which a single shaky step lowers; and
+    `spectral_smoothness`, see `spectral_arc_length`, which counts how many movements it is made of. Speed and spectrum
+    are null where the control rate is unknown.
 
     Args:
         dataset: With columns of positions (`obs/robot0_eef_pos`) or poses (`datagen_info/eef_pose`).
@@ -96,6 +99,7 @@ def eef_motion(dataset: Dataset, eef: str | None = None) -> pl.LazyFrame:
             "reach_m": _squares([x.last() - x.first() for x in xyz]).sqrt(),
             "top_speed": speed.max() * hz if hz else pl.lit(None, pl.Float64),
             "smoothness": log_dimensionless_jerk(*xyz),
+            "spectral_smoothness": spectral_arc_length(speed, hz) if hz else pl.lit(None, pl.Float64),
         }
         found = per_episode(dataset, [column.name], **values)
         frames.append(found.select("episode_index", pl.lit(name).alias("eef"), *values))
@@ -106,7 +110,8 @@ def action_motion(dataset: Dataset, column: str = "actions") -> pl.LazyFrame:
     """How jerky the actions of each episode are.
 
     Columns: `episode_index`; `mean_change`, the root mean square of a component's change from step to step;
-    `smoothness`, see `log_dimensionless_jerk`, with actions as velocities.
+    `smoothness`, see `log_dimensionless_jerk`, and `spectral_smoothness`, see `spectral_arc_length`, with actions as
+    velocities.
 
     Args:
         dataset: Any dataset.
@@ -118,7 +123,13 @@ def action_motion(dataset: Dataset, column: str = "actions") -> pl.LazyFrame:
     actions = dataset.header.column(column)
     parts = [component(actions, *index) for index in np.ndindex(actions.shape)]
     change = (_squares([x.diff() for x in parts]) / len(parts)).mean().sqrt()
-    return per_episode(dataset, [column], mean_change=change, smoothness=log_dimensionless_jerk(*parts, order=2))
+    hz, speed = dataset.header.control_hz, _squares(parts).sqrt()
+    values = {
+        "mean_change": change,
+        "smoothness": log_dimensionless_jerk(*parts, order=2),
+        "spectral_smoothness": spectral_arc_length(speed, hz) if hz else pl.lit(None, pl.Float64),
+    }
+    return per_episode(dataset, [column], **values)
 
 
 MOTION = {

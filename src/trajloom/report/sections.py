@@ -208,9 +208,10 @@ def motion(found: Facts) -> Section | None:
     if not rows.height:
         return None
     text = (
-        "Over episodes: length of the way and distance from start to end in m, top speed in m/s, and smoothness, the "
-        "log dimensionless jerk (larger is smoother; one reach of least jerk has -5.3). Of actions: mean change from "
-        "step to step, and their smoothness as velocities."
+        "Over episodes: length of the way and distance from start to end in m, top speed in m/s, and smoothness: as "
+        "the log dimensionless jerk (larger is smoother; one reach of least jerk has -5.3), and as the arc length of "
+        "the speed's spectrum (nearer to 0 is smoother; that reach has -1.4). Of actions: mean change from step to "
+        "step, and their smoothness as velocities."
     )
     return Section("How smoothly it moves", text, table=rows)
 

@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from trajloom.errors import RunError
+from trajloom.errors import RunError, ShapeError, UnknownNameError
 
 SIZE = (512, 512)
 """Height and width of a frame, in pixels."""
@@ -49,14 +49,28 @@ def frames(xml: str, states: NDArray[np.floating], cameras: Sequence[str], skip:
         cameras: Names of cameras of the model.
         skip: Every so many steps there is a frame.
 
-    Yields:
-        (H, W * cameras, 3).
+    Returns:
+        (H, W * cameras, 3) each, drawn as they are asked for.
+
+    Raises:
+        UnknownNameError: The model has no such camera.
+        ShapeError: The states are not of this model.
     """
     model = mujoco.MjModel.from_xml_string(xml)
+    known = [model.camera(i).name for i in range(model.ncam)]
+    for name in cameras:
+        if name not in known:
+            raise UnknownNameError("camera", name, known)
+    if states.shape[1:] != (1 + model.nq + model.nv,):
+        raise ShapeError(f"states must have shape (T, {1 + model.nq + model.nv}), got {states.shape}")
+    return _drawn(model, states[::skip], cameras)
+
+
+def _drawn(model: mujoco.MjModel, states: NDArray[np.floating], cameras: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
     model.vis.global_.offheight, model.vis.global_.offwidth = SIZE
     data, renderer = mujoco.MjData(model), mujoco.Renderer(model, *SIZE)
     try:
-        for state in states[::skip]:
+        for state in states:
             _set(model, data, state)
             views = []
             for name in cameras:

@@ -5,7 +5,7 @@ from numba import njit
 
 from trajloom.sim.native import state
 from trajloom.sim.native.gains import clip, scaled, take_gains
-from trajloom.sim.native.linalg import inner
+from trajloom.sim.native.linalg import inner, put
 from trajloom.sim.native.records import HISTORY
 
 
@@ -30,12 +30,12 @@ def position_torques(physics, arm, memory, room, exact):
         error = memory.goal[i] - joints[arm.qpos[i]]
         room.pull[i] = error * memory.kp[i] + -speeds[arm.qvel[i]] * memory.kd[i]
     if not arm.compensates:
-        room.torques[:n] = room.pull[:n]
+        put(room.torques, room.pull[:n])
         return
     state.arm_inertia(physics, arm, room.mass)
     if exact is not None:
         # in the memory order in which robosuite indexes it: another one would round differently
-        room.torques[:n] = np.dot(np.asfortranarray(room.mass[:n, :n]), room.pull[:n].copy())
+        put(room.torques, np.dot(np.asfortranarray(room.mass[:n, :n]), room.pull[:n].copy()))
     else:
         for i in range(n):
             room.torques[i] = inner(room.mass[i], room.pull, n)

@@ -9,10 +9,29 @@ from numba import njit
 
 
 @njit
+def put(found, values):
+    """Fill in the elements of a vector.
+
+    `found[:] = values` would do, but for each kind of that numba compiles a message about shapes: a third of the time
+    that compiling the control step took.
+    """
+    for i in range(values.size):
+        found[i] = values[i]
+
+
+@njit
+def put_matrix(found, values):
+    """Fill in the elements of a matrix."""
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            found[i, j] = values[i, j]
+
+
+@njit
 def multiply(matrix, vector, found, exact):
     """Fill in (m,) the product of a matrix (m, n) and a vector (n,)."""
     if exact is not None:
-        found[:] = np.dot(matrix, vector)
+        put(found, np.dot(matrix, vector))
     else:
         for i in range(matrix.shape[0]):
             found[i] = inner(matrix[i], vector, vector.size)
@@ -22,7 +41,7 @@ def multiply(matrix, vector, found, exact):
 def product(a, b, found, exact):
     """Fill in (m, p) the product of two matrices (m, n) and (n, p)."""
     if exact is not None:
-        found[:] = np.dot(a, b)
+        put_matrix(found, np.dot(a, b))
     else:
         for i in range(a.shape[0]):
             for j in range(b.shape[1]):

@@ -14,7 +14,7 @@ from numba import njit
 from trajloom.sim.native import state
 from trajloom.sim.native.gains import scaled, take_gains
 from trajloom.sim.native.libmujoco import mj_jacSite
-from trajloom.sim.native.linalg import cholesky, inner, multiply, product, solve
+from trajloom.sim.native.linalg import cholesky, inner, multiply, product, put, put_matrix, solve
 from trajloom.sim.native.rotation import rounded_turn, turned
 
 REST_KP = 10.0
@@ -48,7 +48,7 @@ def set_goal(physics, arm, memory, action, exact):
             asked = action[start + 3 + i]
             turn[i] = asked if arm.is_absolute else scaled(arm, asked, 3 + i)
     if arm.is_absolute and arm.has_orientation:
-        memory.rotation[:] = turned(turn)
+        put_matrix(memory.rotation, turned(turn))
     else:
         product(rounded_turn(turn), eef[:3, :3].copy(), memory.rotation, exact)
 
@@ -61,7 +61,7 @@ def _eef(physics, arm, exact):
         return eef
     base = _pose(physics, arm.base)
     inverse = np.eye(4)
-    inverse[:3, :3] = base[:3, :3].T
+    put_matrix(inverse, base[:3, :3].T)
     origin, found = np.empty(3), np.empty((4, 4))
     multiply(inverse[:3, :3].copy(), base[:3, 3].copy(), origin, exact)
     for i in range(3):
@@ -74,8 +74,8 @@ def _eef(physics, arm, exact):
 def _pose(physics, site):
     """(4, 4). A site in the world."""
     found = np.eye(4)
-    found[:3, :3] = state.site_rotation(physics, site)
-    found[:3, 3] = state.site_position(physics, site)
+    put_matrix(found, state.site_rotation(physics, site))
+    put(found[:, 3], state.site_position(physics, site))
     return found
 
 
@@ -220,10 +220,10 @@ def _inverted(arm, bias, room):
     null_space = np.eye(n) - np.dot(np.dot(np.dot(inverse, both.T), inertia), both)
     wrench = room.wrench.copy()
     if arm.is_uncoupled:
-        wrench[:3] = np.dot(np.linalg.pinv(np.dot(np.dot(upper, inverse), upper.T)), room.wrench[:3].copy())
-        wrench[3:] = np.dot(np.linalg.pinv(np.dot(np.dot(under, inverse), under.T)), room.wrench[3:].copy())
+        put(wrench, np.dot(np.linalg.pinv(np.dot(np.dot(upper, inverse), upper.T)), room.wrench[:3].copy()))
+        put(wrench[3:], np.dot(np.linalg.pinv(np.dot(np.dot(under, inverse), under.T)), room.wrench[3:].copy()))
     else:
-        wrench[:] = np.dot(inertia, room.wrench)
+        put(wrench, np.dot(inertia, room.wrench))
     pushed = np.dot(both.T, wrench)
     rested = np.dot(null_space.T, np.dot(mass, room.pull[:n].copy()))
     for i in range(n):
