@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from trajloom.errors import SettingsError
 from trajloom.task import Scene
@@ -30,7 +30,7 @@ def load(name: str) -> Check:
         raise SettingsError(f"there is no check {name!r}: {error}") from error
     if not callable(found):
         raise SettingsError(f"check {name!r} is no function but {type(found).__name__}")
-    return found
+    return cast(Check, found)
 
 
 def name_of(check: Check | str) -> str:
