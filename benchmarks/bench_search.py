@@ -1,7 +1,7 @@
 """Going back against starting again: the same sources and seeds, rejection (MimicGen) beside search.
 
 Prints a line a task: success and simulated steps per success of both with their 95 % intervals; then Square D0 with
-`adapt`, what search itself costs, and how the initial poses that were solved are spread (`--plot` draws them).
+`adapt`, what search itself costs, and which starts are kept (`--plots DIR` draws them).
 `python benchmarks/bench_search.py [task-variant ...] [--factor 0.1] [--folder DIR]`
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+import search_coverage
 import trajloom as tl
 from bench_success import sources_for
 from measure import machine, row
@@ -30,6 +31,7 @@ RUNS = ("stack-D1", "stack_three-D0", "stack_three-D1", "square-D0", "square-D1"
 ATTEMPTS, SEED = 200, 211
 TRIES, BACK, BUDGET = 4, 1, 3.0
 """Tries at a subtask, subtasks to go back, and steps that an attempt may cost, in lengths of a source episode."""
+HARD = ("the hard quarter", "of rejection's episodes", "of search's")
 BACKWARDS = ("_look", "_failure", "_budget_is_used_up", "_remember", "_restore")
 
 
@@ -78,6 +80,18 @@ def compare(folder: Path, names: list[str], attempts: int) -> None:
         row(name, *words(plain), *words(searched), f"{times[0]:.2f}x", f"{times[1]:.2f}x")
 
 
+def coverage(folder: Path, names: list[str], attempts: int, plots: Path | None) -> None:
+    print("\nStarts: those that rejection lost, and the quarter in whose neighbourhood it lost the most.\n")
+    row("task", "lost by rejection", "of these kept by search", "lost by search alone", *HARD)
+    row(*["---"] * 7)
+    for name in names:
+        plain = made(folder, name, attempts, keep_failed=True)
+        found = search_coverage.starts(name, plain, made(folder, name, attempts, **going_back(folder, name)))
+        row(*search_coverage.row_of(found))
+        if plots is not None:
+            search_coverage.draw(found, plots / f"search-{name}.svg")
+
+
 def adapting(folder: Path, attempts: int) -> None:
     plain = made(folder, "square-D0", attempts, **going_back(folder, "square-D0"))
     adapted = made(folder, "square-D0", attempts, **going_back(folder, "square-D0"), adapt=True)
@@ -111,11 +125,13 @@ def main() -> None:
     parser.add_argument("runs", nargs="*", default=list(RUNS), help=", ".join(RUNS))
     parser.add_argument("--factor", type=float, default=1.0, help="part of the attempts to make")
     parser.add_argument("--folder", type=Path, default=None, help="where to keep what is made")
+    parser.add_argument("--plots", type=Path, default=None, help="folder for pictures of which starts were kept")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp())
     attempts = max(5, round(ATTEMPTS * options.factor / 5) * 5)
     print(f"{machine()}; {attempts} attempts each, {TRIES} tries a subtask, back {BACK}, {BUDGET:g} lengths at most\n")
     compare(folder, options.runs, attempts)
+    coverage(folder, options.runs, attempts, options.plots)
     overhead(folder, max(5, attempts // 10))
     adapting(folder, attempts)
 

@@ -31,7 +31,8 @@ class _Failure:
     places: range
     """Those on the path whose subtasks may have failed."""
     reason: str
-    strayed: bool = False
+    is_stuck: bool = False
+    """Whether the arm did not get on."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class _Node:
     """Sources."""
     current: Try | None = None
     is_suspect: bool = False
-    """Whether a try strayed from here: a bad grasp makes every insertion fail."""
+    """Whether an arm got stuck from here: with another grasp it may get through."""
 
 
 class Search(Attempt):
@@ -131,10 +132,11 @@ class Search(Attempt):
             return _Failure(last, f"hopeless: {hopeless}")
         if self._went_well():
             return None
-        if (strayed := self.watch.strayed()) is not None:
-            eef, how = strayed
-            number = next(arm.number for arm in self.arms if arm.eef == eef)
-            return _Failure(self._place(eef, number), f"strayed: {how}", strayed=True)
+        for found, is_stuck in ((self.watch.lost(), False), (self.watch.caught(), True)):
+            if found is not None:
+                eef, how = found
+                number = next(arm.number for arm in self.arms if arm.eef == eef)
+                return _Failure(self._place(eef, number), f"strayed: {how}", is_stuck)
         if self.finished:
             # the last subtask of any arm may be to blame
             first = min(self._place(arm.eef, arm.number).start for arm in self.arms)
@@ -159,7 +161,8 @@ class Search(Attempt):
     def _go_back(self, failure: _Failure) -> bool:
         """Restore the start of a subtask that failed, the latest first, or of one before; False if no try is left."""
         last = failure.places[-1]
-        self._discard(last, failure.reason, failure.strayed)
+        self._discard(last, failure.reason)
+        self.path[last].is_suspect |= failure.is_stuck
         first = max(failure.places[0] - self.settings.back, 0)
         for place in range(last, first - 1, -1):
             if self._is_worth_a_try(place, first):
@@ -187,11 +190,10 @@ class Search(Attempt):
         can_go_further = any(one.tries < tries for one in self.path[first:place])
         return node.tries < tries and not (node.is_suspect and can_go_further)
 
-    def _discard(self, place: int, reason: str, strayed: bool = False) -> None:
+    def _discard(self, place: int, reason: str) -> None:
         """Close the try at a place on the path; what was begun after it and did not fail is counted as part of it."""
         current = self.path[place].current
         assert current is not None
-        self.path[place].is_suspect |= strayed
         for node in self.path[place + 1 :]:
             if node.current is not None and node.current.success:
                 current.steps += node.current.steps

@@ -116,16 +116,17 @@ class Watch:
         """A subtask whose signal has not come in time."""
         return next((due.played for due in self.due if steps >= due.until or finished), None)
 
-    def strayed(self) -> tuple[str, str] | None:
-        """An end effector whose try has strayed from its source for longer than is allowed, and how."""
-        patience = self.settings.patience
-        if not patience:
-            return None
+    def lost(self) -> tuple[str, str] | None:
+        """An end effector whose try lacks what its source had for longer than is allowed, and in words what."""
         for (eef, name), steps in self.missing.items():
-            if steps >= patience:
+            if 0 < self.settings.patience <= steps:
                 return eef, f"signal {name!r} was missing for {steps} steps where the source had it"
+        return None
+
+    def caught(self) -> tuple[str, str] | None:
+        """An end effector that has been stuck for longer than is allowed, and in words where."""
         for eef, steps in self.stuck.items():
-            if steps >= STUCK_PATIENCE * patience:
+            if 0 < STUCK_PATIENCE * self.settings.patience <= steps:
                 return eef, f"{eef} was stuck {100 * FAR_M:.0f} cm farther from its target than in the source"
         return None
 
