@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from h5py import h5d, h5g, h5s, h5t
+from h5py import h5d, h5g, h5s
 
 from trajloom.errors import DamagedFileError
 from trajloom.formats.hdf5.create import create
@@ -155,7 +155,6 @@ def write_group(owner: h5g.GroupID, header: Header, attempts: pa.Table, told: To
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, header.attempts_schema) as stream:
         stream.write_table(attempts.combine_chunks().cast(header.attempts_schema))
-    data = np.frombuffer(sink.getvalue(), dtype=np.uint8)
-    dataset = h5d.create(group, b"attempts", h5t.STD_U8LE, h5s.create_simple(data.shape))
-    dataset.write(h5s.ALL, h5s.ALL, data)
+    kind, data = type_named("|u1"), np.frombuffer(sink.getvalue(), dtype=np.uint8)
+    write_bytes(create(group, "attempts", kind, data.shape, {}), kind, data.tobytes())
     return group
