@@ -78,6 +78,8 @@ class Search(Attempt):
         """End effector and subtask -> tries at it so far."""
         self.watch = Watch(self.sources, self.settings)
         self.went_back = False
+        # asking what a scene offers takes longer than most that it offers
+        self.foreseeing = self.scene if isinstance(self.scene, Foreseeing) else None
         self.check = None if self.settings.check is None else own_check.load(self.settings.check)
         self.complaint: tuple[str, int, str] | None = None
         """End effector, subtask and what the user's own check found wrong where it ended."""
@@ -120,29 +122,32 @@ class Search(Attempt):
 
     def _failure(self) -> _Failure | None:
         """What went wrong just now; None while all may go well."""
-        played = self.watch.overdue(len(self.recorder.rows), self.finished)
-        if played is not None:
+        finished = self.finished
+        if self.watch.due and (played := self.watch.overdue(len(self.recorder.rows), finished)) is not None:
             words = f"signal {played.subtask.subtask_term_signal!r} does not hold at its end"
             return _Failure(self._place(played.eef, played.number), words)
         if self.complaint is not None:
             eef, number, said = self.complaint
             return _Failure(self._place(eef, number), f"check: {said}")
-        last = range(len(self.path) - 1, len(self.path))
-        if isinstance(self.scene, Foreseeing) and (hopeless := self.scene.hopeless()):
-            return _Failure(last, f"hopeless: {hopeless}")
-        if self._went_well():
+        if self.foreseeing is not None and (hopeless := self.foreseeing.hopeless()):
+            return _Failure(range(len(self.path) - 1, len(self.path)), f"hopeless: {hopeless}")
+        return None if self._went_well() else self._astray() or (self._unsolved() if finished else None)
+
+    def _astray(self) -> _Failure | None:
+        """That an arm does not go as its source went."""
+        lost = self.watch.lost()
+        found = lost or self.watch.caught()
+        if found is None:
             return None
-        for found, is_stuck in ((self.watch.lost(), False), (self.watch.caught(), True)):
-            if found is not None:
-                eef, how = found
-                number = next(arm.number for arm in self.arms if arm.eef == eef)
-                return _Failure(self._place(eef, number), f"strayed: {how}", is_stuck)
-        if self.finished:
-            # the last subtask of any arm may be to blame
-            first = min(self._place(arm.eef, arm.number).start for arm in self.arms)
-            reason = self.scene.diagnose() or f"success was not kept, as {self.settings.success!r} asks"
-            return _Failure(range(first, last.stop), reason)
-        return None
+        eef, how = found
+        number = next(arm.number for arm in self.arms if arm.eef == eef)
+        return _Failure(self._place(eef, number), f"strayed: {how}", is_stuck=lost is None)
+
+    def _unsolved(self) -> _Failure:
+        """That all is done and the task is not: the last subtask of any arm may be to blame."""
+        first = min(self._place(arm.eef, arm.number).start for arm in self.arms)
+        reason = self.scene.diagnose() or f"success was not kept, as {self.settings.success!r} asks"
+        return _Failure(range(first, len(self.path)), reason)
 
     def _place(self, eef: str, subtask: int) -> range:
         """Where on the path a subtask is, as a range of one."""

@@ -83,6 +83,10 @@ class World:
         """(3,). Position of a body in the world, a copy."""
         return self._xpos[self.id("body", body)].copy()
 
+    def height(self, body: str) -> float:
+        """The z of a body's position, in m."""
+        return self._xpos[self.id("body", body), 2]
+
     def eef(self) -> Poses:
         """(4, 4). Pose of the end effector's site in the world."""
         return _pose(self._site_xpos, self._site_xmat, self.id("site", self.eef_site))

@@ -65,7 +65,7 @@ class Task(ABC):
 
     def hopeless(self, world: World) -> str:
         """Why the task cannot be solved any more: an object has fallen where the robot does not reach it; "" if not."""
-        fallen = [name for name, body in self.frames.items() if world.position(body)[2] < FALLEN_Z]
+        fallen = [name for name, body in self.frames.items() if world.height(body) < FALLEN_Z]
         return f"{', '.join(fallen)} fell off the table" if fallen else ""
 
     def success(self, world: World) -> bool:
