@@ -1,14 +1,17 @@
 """Runs whose attempts go back and learn from earlier rounds: the same bytes in any order, and for any stops between."""
 
+import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 import trajloom as tl
 from trajloom import query
+from trajloom.cli.main import typer_app
 from trajloom.errors import SettingsError
 from trajloom.generation.recipe import Recipe
 from trajloom.run import generate
@@ -110,6 +113,22 @@ def test_a_round_is_whole_units_and_learns_from_those_before_it(sources, tmp_pat
     assert [recipe.learns_from(k) for k in (0, 3, 4, 7, 8)] == [range(0), range(0), range(2), range(2), range(4)]
     with pytest.raises(SettingsError, match="must be whole units of 3"):
         generate(sources, tmp_path / "out", task="lift", attempts=3, unit=3, tries=2, adapt=True, round=4)
+
+
+def test_the_command_finds_a_check_in_its_folder_and_says_before_it_writes_where_there_is_none(
+    sources, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "checks_of_this_folder.py").write_text("def never(scene, eef, subtask):\n    return 'too bold'\n")
+    words = ["generate", sources, "out", "--task", "lift", "--attempts", "1", "--unit", "1", "--workers", "1"]
+    words += ["--tries", "2"]
+    refused = CliRunner().invoke(typer_app, [*words, "--check", "checks_of_this_folder:missing"])
+    assert isinstance(refused.exception, SettingsError)
+    assert not (tmp_path / "out").exists()
+    made = CliRunner().invoke(typer_app, [*words, "--check", "checks_of_this_folder:never"])
+    assert made.exit_code == 0, made.output
+    assert tl.read("out").attempts().collect()["reason"].to_list() == ["check: too bold; subtask 0 was tried 2 times"]
 
 
 def test_without_tries_nothing_of_search_is_written(sources, two_threads, tmp_path):

@@ -1,5 +1,7 @@
 """`trajloom generate`: new episodes from sources."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -63,7 +65,9 @@ def generate(
     ] = 1,
     check: Annotated[
         str | None,
-        typer.Option(help="With --tries: a check of your own at each subtask's end, as 'module:function'."),
+        typer.Option(
+            help="With --tries: your own check at each subtask's end, 'module:function', found in this folder too."
+        ),
     ] = None,
     patience: Annotated[
         int,
@@ -93,6 +97,9 @@ def generate(
     """
     from trajloom.run import generate as run
 
+    if check is not None or preload:
+        # as `python -m` has it; workers get the path of this process
+        sys.path.insert(0, os.getcwd())
     if successes is None and attempts is None:
         successes = 10
     with console.warnings_in_words(), running.run_bar(f"generating {task} {variant}", successes, attempts) as progress:

@@ -124,6 +124,9 @@ def generate(
 
     for module in preload:
         import_module(module)
+    own = None if check is None else own_check.name_of(check)
+    if own is not None:
+        own_check.load(own)  # what is wrong with it is found here, before anything is written
     chosen = tasks.get(task)
     task_spec, config = _spec_and_config(spec) if spec is not None else (chosen.spec, {})
     demos = read_sources(read(str(source)), str(source), split)
@@ -138,7 +141,7 @@ def generate(
         "back": back,
         "step_budget": step_budget,
         "hold": hold,
-        "check": None if check is None else own_check.name_of(check),
+        "check": own,
         "patience": patience,
         "adapt": adapt,
         "round": round,
