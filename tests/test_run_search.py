@@ -106,6 +106,11 @@ def test_what_is_discarded_is_kept_beside_the_run_and_changes_nothing_in_it(sour
         run(sources, out, scheduler=two_threads, branches=tmp_path / "others")
     with pytest.raises(SettingsError, match="tries above 1"):
         generate(sources, tmp_path / "plain", task="lift", attempts=2, branches=branches, scheduler=two_threads)
+    assert not (tmp_path / "plain").exists()
+    for taken in (out, tmp_path / "fresh"):
+        with pytest.raises(SettingsError, match="does not hold the branches of"):
+            run(sources, tmp_path / "fresh", scheduler=two_threads, branches=taken)
+    assert not (tmp_path / "fresh").exists()
 
 
 def test_a_round_is_whole_units_and_learns_from_those_before_it(sources, tmp_path):

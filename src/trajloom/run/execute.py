@@ -86,6 +86,8 @@ def execute(
     """
     out, branches = _anywhere(out), None if branches is None else _anywhere(branches)
     _refuse_what_is_not_ours(out, recipe)
+    if branches is not None:
+        _refuse_branches(branches, out, recipe)
     with connect(workplace.workers, workplace.envs_per_worker or 1, workplace.scheduler) as client:
         start = time.perf_counter()
         scratch = _anywhere(workplace.scratch or f"{out.rstrip('/')}.scratch").rstrip("/")
@@ -158,15 +160,23 @@ def _open(client: Client, job: Job) -> Ledger:
     return Ledger.from_commits(job.recipe.unit, store.resume(job.out).commits())
 
 
+def _refuse_branches(path: str, out: str, recipe: Recipe) -> None:
+    """Refuse a dataset of what is discarded that is no such thing, before a worker starts and anything is written."""
+    if recipe.engine.get("tries", 1) == 1:
+        raise SettingsError("branches are of attempts that go back: tries above 1")
+    if path.rstrip("/") == out.rstrip("/") or (
+        store.is_store(path) and store.read_header(path).episodes != branching.COLUMNS
+    ):
+        raise SettingsError(f"{path} does not hold the branches of {out}; give another folder")
+    _refuse_what_is_not_ours(path, recipe)
+
+
 def _open_branches(path: str, job: Job) -> None:
     """Create or resume the dataset of what is discarded; it must hold those of every unit that is there."""
     assert job.header is not None
-    if job.recipe.engine.get("tries", 1) == 1:
-        raise SettingsError("branches are of attempts that go back: tries above 1")
     if not store.is_store(path):
         store.create(path, branching.header(job.header))
-    elif store.read_header(path).generation != job.header.generation:
-        raise SettingsError(f"{path} does not hold the branches of {job.out}; give another folder")
+    _refuse_what_is_not_ours(path, job.recipe, ignoring="")
     there = {commit.part for commit in store.resume(path).commits()}
     lacking = sorted({commit.part for commit in store.open_store(job.out).commits} - there)
     if lacking:
