@@ -1,18 +1,17 @@
 """Images packed as PNG: one after the other in a file, with where each ends; unpacked by whoever makes a batch."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from trajloom.errors import DamagedFileError
 from trajloom.formats.lerobot import png
 from trajloom.load.groups import Group
-from trajloom.load.mapped import mapped
+from trajloom.load.mapped import Reopened, mapped
 from trajloom.load.place import draft
 from trajloom.tables import Array
 
@@ -39,17 +38,11 @@ def writing(folder: Path, group: Group) -> Iterator[Callable[[Array], object]]:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Pictures(Reopened):
     """A column of images, opened when it is first used; it goes to other processes as its path."""
 
     path: Path
     group: Group
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "group": self.group}
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__dict__.update(state)
 
     @cached_property
     def _ends(self) -> Array:

@@ -1,34 +1,27 @@
 """Packed records, open: files of rows that the system maps into memory, and whose rows are whose."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from trajloom.load import place
 from trajloom.load.groups import Group
-from trajloom.load.mapped import mapped
+from trajloom.load.mapped import Reopened, mapped
 from trajloom.load.packing import AROUND, NUMBERS, SPLITS, STARTS
 from trajloom.load.pictures import Pictures
 from trajloom.tables import Array
 
 
 @dataclass(frozen=True)
-class GroupRows:
+class GroupRows(Reopened):
     """One file of rows, opened when it is first used; it goes to other processes as its path."""
 
     path: Path
     group: Group
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "group": self.group}
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__dict__.update(state)
 
     @cached_property
     def array(self) -> Array:
@@ -45,17 +38,11 @@ class GroupRows:
 
 
 @dataclass(frozen=True)
-class Records:
+class Records(Reopened):
     """The packed records of a dataset, as far as its chosen columns go."""
 
     folder: Path
     groups: tuple[GroupRows | Pictures, ...]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder, "groups": self.groups}
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__dict__.update(state)
 
     @cached_property
     def starts(self) -> Array:
