@@ -83,3 +83,24 @@ def _turn(file: str, marks: set[str]) -> int:
     if "sim" not in marks:
         return 1
     return 2 if "cluster" in marks else 3
+
+
+@pytest.fixture(scope="module")
+def two_threads():
+    """The address of a cluster of one worker with two threads, which the runs of a file share."""
+    from trajloom.run.cluster import connect
+
+    with connect(workers=1, envs_per_worker=2, scheduler=None) as client:
+        assert client.scheduler is not None
+        yield client.scheduler.address
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The ten human Lift demonstrations, annotated; a file may have sources of its own."""
+    import trajloom as tl
+    from lift_runs import HUMAN
+
+    path = tmp_path_factory.mktemp("sources") / "annotated"
+    tl.annotate(HUMAN, path, task="lift")
+    return str(path)

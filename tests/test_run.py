@@ -7,13 +7,13 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 import trajloom as tl
+from lift_runs import HUMAN, hashes
 from lossy_strategies import drawn_while_dask_weighs_a_message
 from trajloom.engine.generate import Settings
 from trajloom.engine.mimicgen import MG_TaskSpec
@@ -26,8 +26,6 @@ from trajloom.task import TaskSpec
 
 pytestmark = [pytest.mark.sim, pytest.mark.cluster]
 
-HUMAN = Path(__file__).parents[1] / "examples" / "data" / "robomimic_lift_ph10_lowdim.hdf5"
-
 
 @pytest.fixture(autouse=True, scope="module")
 def workers_find_the_strategies_of_this_folder():
@@ -35,22 +33,6 @@ def workers_find_the_strategies_of_this_folder():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         yield
-
-
-@pytest.fixture(scope="module")
-def two_threads():
-    """The address of a cluster of one worker with two threads, which the runs of this file share."""
-    with connect(workers=1, envs_per_worker=2, scheduler=None) as client:
-        assert client.scheduler is not None
-        yield client.scheduler.address
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory) -> str:
-    """The ten human Lift demonstrations, annotated."""
-    path = tmp_path_factory.mktemp("sources") / "annotated"
-    tl.annotate(HUMAN, path, task="lift")
-    return str(path)
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +45,6 @@ def reference(sources, tmp_path_factory) -> Path:
 
 def six(sources: str, out: Path, **options) -> Summary:
     return generate(sources, out, **{"task": "lift", "attempts": 6, "seed": 7, "unit": 2, **options})
-
-
-def hashes(out: Path) -> dict[str, str]:
-    """Every file of a dataset that must not depend on who made it."""
-    kept = [*out.glob("*/*.parquet"), *out.glob("models/*"), out / "dataset.json"]
-    return {str(path.relative_to(out)): sha256(path.read_bytes()).hexdigest() for path in kept}
 
 
 def wait_for_a_part(out: Path) -> None:

@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
 import polars as pl
@@ -10,32 +9,16 @@ import pytest
 from typer.testing import CliRunner
 
 import trajloom as tl
+from lift_runs import hashes
 from trajloom import query
 from trajloom.cli.main import typer_app
 from trajloom.errors import SettingsError
 from trajloom.generation.recipe import Recipe
 from trajloom.run import generate
-from trajloom.run.cluster import connect
 from trajloom.sim import tasks
 from trajloom.task import TaskSpec
 
 pytestmark = [pytest.mark.sim, pytest.mark.cluster]
-
-HUMAN = Path(__file__).parents[1] / "examples" / "data" / "robomimic_lift_ph10_lowdim.hdf5"
-
-
-@pytest.fixture(scope="module")
-def two_threads():
-    with connect(workers=1, envs_per_worker=2, scheduler=None) as client:
-        assert client.scheduler is not None
-        yield client.scheduler.address
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("sources") / "annotated"
-    tl.annotate(HUMAN, path, task="lift")
-    return str(path)
 
 
 def noisy_lift() -> TaskSpec:
@@ -49,11 +32,6 @@ def run(sources: str, out: Path, attempts: int = 8, **options) -> Path:
         select_src_per_subtask=True, **options,
     )  # fmt: skip
     return out
-
-
-def hashes(out: Path) -> dict[str, str]:
-    kept = [*out.glob("*/*.parquet"), *out.glob("models/*"), out / "dataset.json"]
-    return {str(path.relative_to(out)): sha256(path.read_bytes()).hexdigest() for path in kept}
 
 
 @pytest.fixture(scope="module")
