@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "trajloom"
 
 LAYERS = [
     {"errors"},
-    {"seeding", "poses", "schema", "findings"},
+    {"seeding", "poses", "schema", "findings", "reopened"},
     {"tables", "task", "folder", "parquet", "osc", "mjcf"},
     {"rollout"},
     {"formats", "engine", "sim"},

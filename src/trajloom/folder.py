@@ -15,9 +15,11 @@ import pyarrow as pa
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 
+from trajloom.reopened import Reopened
+
 
 @dataclass(frozen=True)
-class Folder:
+class Folder(Reopened):
     """A folder, by path or fsspec URL. It goes to other processes as its URL alone."""
 
     url: str
@@ -27,12 +29,6 @@ class Folder:
         fs, root = url_to_fs(os.fspath(self.url))
         # the top of an archive is "", that of a disk "/"
         return fs, root.rstrip("/") or root[:1]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"url": self.url}
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        object.__setattr__(self, "url", state["url"])
 
     @property
     def fs(self) -> AbstractFileSystem:

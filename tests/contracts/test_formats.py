@@ -1,6 +1,7 @@
 """What every file format must do, found by its name."""
 
 import inspect
+import pickle
 import sys
 from pathlib import Path
 
@@ -92,6 +93,17 @@ def test_its_tables_match_its_schema_and_can_be_read_twice(name, written):
     models = set(source.models())
     named = {row for part in source.parts() for row in part.episodes().column("model").to_pylist()}
     assert named - {None} <= models
+
+
+def test_a_part_that_is_being_read_goes_to_another_process_as_if_it_were_not(name, written):
+    source = formats.get(name).read(written)
+    part = source.parts()[0]
+    untouched = len(pickle.dumps(part))
+    batches = part.steps()
+    first = next(batches)
+    sent = pickle.dumps(part)
+    assert len(sent) < untouched + first.nbytes
+    assert pa.Table.from_batches(pickle.loads(sent).steps()).equals(pa.Table.from_batches([first, *batches]))
 
 
 def test_episodes_come_in_order_with_their_frames_counted(name, written):

@@ -2,24 +2,11 @@
 
 import mmap
 import os
-from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from trajloom.tables import Array
-
-
-class Reopened:
-    """A frozen dataclass that goes to other processes as its fields: what it has opened is opened again there."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # pyright: ignore[reportArgumentType]
-
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__dict__.update(state)
 
 
 def mapped(path: Path, dtype: str) -> Array:

@@ -11,8 +11,9 @@ import numpy as np
 from trajloom.errors import DamagedFileError
 from trajloom.formats.lerobot import png
 from trajloom.load.groups import Group
-from trajloom.load.mapped import Reopened, mapped
+from trajloom.load.mapped import mapped
 from trajloom.load.place import draft
+from trajloom.reopened import Reopened
 from trajloom.tables import Array
 
 ENDS = ".ends"

@@ -10,9 +10,10 @@ import numpy as np
 
 from trajloom.load import place
 from trajloom.load.groups import Group
-from trajloom.load.mapped import Reopened, mapped
+from trajloom.load.mapped import mapped
 from trajloom.load.packing import AROUND, NUMBERS, SPLITS, STARTS
 from trajloom.load.pictures import Pictures
+from trajloom.reopened import Reopened
 from trajloom.tables import Array
 
 

@@ -15,12 +15,13 @@ from trajloom.formats._zarr.arrays import put_node, reader, writer
 from trajloom.formats._zarr.nodes import Node, read_node
 from trajloom.formats._zarr.settings import WriteOptions
 from trajloom.formats._zarr.tree import open_tree
+from trajloom.reopened import Reopened
 
 READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class ZarrShelf:
+class ZarrShelf(Reopened):
     """Files kept aside in a hierarchy. Implements `_aside.Shelf`."""
 
     url: str
@@ -40,9 +41,6 @@ class ZarrShelf:
         if node is None or not node.is_array or len(node.shape) != 1 or node.column_type != "uint8":
             raise DamagedFileError(f"{self.url}: {FOLDER}/{name} is no array of bytes")
         return io.BufferedReader(_Bytes(self._tree, node), READ_BYTES)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"url": self.url}
 
 
 class _Bytes(io.RawIOBase):

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from trajloom.errors import DamagedFileError, HostileFileError
 from trajloom.folder import Folder
 from trajloom.formats._place import local_file
+from trajloom.reopened import Reopened
 
 MAX_FILE_BYTES = 1 << 30
 """Of one file: a chunk, a shard or metadata."""
@@ -85,7 +86,7 @@ class DiskTree:
 
 
 @dataclass(frozen=True)
-class RemoteTree:
+class RemoteTree(Reopened):
     """A folder at an fsspec URL."""
 
     url: str
@@ -122,12 +123,9 @@ class RemoteTree:
             return None
         return int(found["size"]) if found["type"] == "file" else None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"url": self.url}
-
 
 @dataclass(frozen=True)
-class ZipTree:
+class ZipTree(Reopened):
     """A zip file, which at a URL is fetched first."""
 
     url: str
@@ -174,9 +172,6 @@ class ZipTree:
     def size(self, key: str) -> int | None:
         member = self._members.get(key)
         return None if member is None else member.file_size
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"url": self.url}
 
 
 def _check_size(size: int, url: str, key: str) -> None:

@@ -16,6 +16,7 @@ from trajloom.formats._columnar import Values
 from trajloom.formats.lerobot.catalog import UNREADABLE, Place, parquet
 from trajloom.formats.lerobot.png import decode, workers
 from trajloom.formats.lerobot.video import Frames
+from trajloom.reopened import Reopened
 from trajloom.schema import Column
 from trajloom.tables import Array, Rest
 
@@ -101,7 +102,7 @@ class Forward:
 
 
 @dataclass
-class LeRobotRows:
+class LeRobotRows(Reopened):
     """Implements `_columnar.Rows`."""
 
     url: str
@@ -111,11 +112,8 @@ class LeRobotRows:
     extras: Sequence[Rest] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     """Path in `rest` -> feature of text, which no column of ours can hold."""
-    _open: dict[tuple[str, ...], dict[tuple[str, int], Any]] = field(default_factory=dict)
+    _open: dict[tuple[str, ...], dict[tuple[str, int], Any]] = field(default_factory=dict, init=False)
     """Columns -> file and row (of videos: frame) at which a reader of them stands, those used last."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": {}}
 
     def episodes(self, columns: Sequence[str], first: int, last: int) -> Mapping[str, Values]:
         return {}

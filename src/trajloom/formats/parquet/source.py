@@ -21,6 +21,7 @@ from trajloom.formats.parquet.files import OURS, Files, Footer, find, footer, re
 from trajloom.formats.parquet.leaves import Decision, decide, extract
 from trajloom.formats.parquet.names import Leaf
 from trajloom.formats.parquet.roles import Episodes, Roles
+from trajloom.reopened import Reopened
 from trajloom.schema import Column, Header
 from trajloom.tables import Array, Rest
 
@@ -202,7 +203,7 @@ class Cursor:
 
 
 @dataclass(frozen=True)
-class ParquetRows:
+class ParquetRows(Reopened):
     """Values of the columns of some files. Implements `_columnar.Rows`."""
 
     path: str
@@ -212,11 +213,8 @@ class ParquetRows:
     starts: Array
     """(E,). First row of each episode."""
     rows: int
-    _cursors: dict[tuple[str, ...], Cursor] = field(default_factory=dict, compare=False, repr=False)
-    _lock: Any = field(default_factory=threading.Lock, compare=False, repr=False)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return ParquetRows, (self.path, self.files, self.columns, self.decision, self.starts, self.rows)
+    _cursors: dict[tuple[str, ...], Cursor] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _lock: Any = field(default_factory=threading.Lock, init=False, compare=False, repr=False)
 
     def raw(self, tops: Sequence[str], start: int, stop: int) -> list[pa.RecordBatch]:
         """Rows [start, stop) of top-level columns; quick where they follow those asked for last."""

@@ -19,18 +19,16 @@ from trajloom.formats.rlds.names import INSTRUCTIONS, path_of_name, paths_of
 from trajloom.formats.rlds.scan import Entry, Scan, scan
 from trajloom.formats.rlds.values import as_rest, column, text_of
 from trajloom.formats.rlds.wire import WireError
+from trajloom.reopened import Reopened
 from trajloom.schema import Column, Header, stored_name
 from trajloom.tables import Array, Rest
 
 
 class Opened:
-    """Reads records and keeps the last one. It goes to other processes empty."""
+    """Reads records and keeps the last one."""
 
     def __init__(self) -> None:
         self._last: tuple[Record, dict[str, Feature]] | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_last": None}
 
     def features(self, record: Record) -> dict[str, Feature]:
         if self._last is None or self._last[0] != record:
@@ -40,7 +38,7 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class RecordRows:
+class RecordRows(Reopened):
     """Values of episodes. Implements `formats._columnar.Rows`."""
 
     entries: Sequence[Entry]
@@ -48,7 +46,7 @@ class RecordRows:
     """(E,) int64. Rows up to the end of each episode."""
     columns: Mapping[str, tuple[Spec, tuple[int, ...]]]
     """Column -> its feature and the shape of a row."""
-    opened: Opened = field(default_factory=Opened)
+    opened: Opened = field(default_factory=Opened, init=False)
 
     def steps(self, columns: Sequence[str], start: int, stop: int) -> Mapping[str, Array]:
         values = {

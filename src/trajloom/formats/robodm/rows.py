@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +12,7 @@ from trajloom.errors import DamagedFileError
 from trajloom.formats._columnar import Values
 from trajloom.formats.robodm.container import Stream, Survey, values
 from trajloom.formats.robodm.features import Feature
+from trajloom.reopened import Reopened
 from trajloom.schema import Column
 from trajloom.tables import Array, Rest
 
@@ -64,14 +64,11 @@ class Cursor:
 
 
 class Cursors:
-    """The cursors of the episode that is being read. They go to other processes empty."""
+    """The cursors of the episode that is being read."""
 
     def __init__(self) -> None:
         self._open: dict[str, Cursor] = {}
         self._path: str | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_open": {}, "_path": None}
 
     def of(self, path: str, stream: Stream) -> Cursor:
         if path != self._path:
@@ -80,14 +77,14 @@ class Cursors:
 
 
 @dataclass(frozen=True)
-class StreamRows:
+class StreamRows(Reopened):
     """Values of episodes. Implements `formats._columnar.Rows`."""
 
     members: Sequence[Episode]
     ends: Array
     """(E,) int64. Rows up to the end of each episode."""
     columns: Mapping[str, tuple[Column, Feature]]
-    cursors: Cursors = field(default_factory=Cursors)
+    cursors: Cursors = field(default_factory=Cursors, init=False)
 
     def _ranges(self, start: int, stop: int) -> Iterator[tuple[Episode, int, int, int]]:
         """The episodes of rows [start, stop): episode, frames [first, last), and where they begin in the range."""

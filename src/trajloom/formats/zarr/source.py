@@ -14,18 +14,19 @@ from trajloom.formats._zarr.nodes import Node
 from trajloom.formats._zarr.shelf import ZarrShelf
 from trajloom.formats._zarr.tree import Tree, open_tree
 from trajloom.formats.zarr.scan import scan
+from trajloom.reopened import Reopened
 from trajloom.tables import Array, Rest
 
 
 @dataclass
-class BufferRows:
+class BufferRows(Reopened):
     """Rows of a replay buffer's arrays. Implements `_columnar.Rows`."""
 
     tree: Tree
     step_arrays: Mapping[str, Node]
     episode_arrays: Mapping[str, Node]
     others: Sequence[Node]
-    _readers: dict[str, Any] = field(default_factory=dict)
+    _readers: dict[str, Any] = field(default_factory=dict, init=False)
 
     def steps(self, columns: Sequence[str], start: int, stop: int) -> Mapping[str, Array]:
         return {name: self._reader(self.step_arrays[name]).rows(start, stop) for name in columns}
@@ -41,9 +42,6 @@ class BufferRows:
         if node.path not in self._readers:
             self._readers[node.path] = reader(self.tree, node)
         return self._readers[node.path]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_readers": {}}
 
 
 def read_buffer(path: str, part_bytes: int = PART_BYTES, quietly: bool = False) -> ColumnarSource:

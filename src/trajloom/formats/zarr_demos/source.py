@@ -15,18 +15,19 @@ from trajloom.formats._zarr.arrays import reader, rest_of
 from trajloom.formats._zarr.shelf import ZarrShelf
 from trajloom.formats._zarr.tree import Tree, open_tree
 from trajloom.formats.zarr_demos.scan import Scan, scan
+from trajloom.reopened import Reopened
 from trajloom.schema import Column
 from trajloom.tables import Array, Rest
 
 
 @dataclass
-class DemoRows:
+class DemoRows(Reopened):
     """Rows of demonstrations. Implements `_columnar.Rows`."""
 
     tree: Tree
     scan: Scan
     ends: Array
-    _readers: dict[tuple[int, str], Any] = field(default_factory=dict)
+    _readers: dict[tuple[int, str], Any] = field(default_factory=dict, init=False)
 
     def steps(self, columns: Sequence[str], start: int, stop: int) -> Mapping[str, Array]:
         found = {column.name: (path, column) for path, column in self.scan.decision.steps.items()}
@@ -72,9 +73,6 @@ class DemoRows:
             nodes = self.scan.demos[i].nodes
             for path in self.scan.decision.rest.get(i, ()):
                 yield from rest_of(self.tree, nodes[path], path, i)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_readers": {}}
 
 
 def _joined(pieces: Sequence[Array], column: Column) -> Array:
