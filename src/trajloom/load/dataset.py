@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from trajloom.errors import SettingsError, UnknownNameError
+from trajloom.errors import SettingsError
 from trajloom.load import goals, items
-from trajloom.load.fields import Cut, Field, Form, Images, fields_of, put
+from trajloom.load.fields import Form, Images, fields_of, put
+from trajloom.load.gathering import Gathering
 from trajloom.load.goals import Goal
 from trajloom.load.groups import Dtype, Packed
 from trajloom.load.items import Gathered, Item
 from trajloom.load.names import Layout, item_keys
 from trajloom.load.normalizer import Normalizer
 from trajloom.load.opening import Columns, Data, Found, find
-from trajloom.load.pictures import Pictures
-from trajloom.load.records import GroupRows, Records
+from trajloom.load.records import Records
 from trajloom.load.rows import Pad, Rows, Shape, padding
-from trajloom.load.scaling import Normalize, Scale, scales_of
+from trajloom.load.scaling import Normalize, scales_of
 from trajloom.load.windows import Windows
 from trajloom.tables import Array
 
@@ -86,30 +86,22 @@ class TrajectoryDataset(MapStyle):
             SettingsError: Settings contradict each other, or the data.
             MissingExtraError: Tensors are asked for, and PyTorch is not installed.
         """
-        if arrays not in ("torch", "numpy"):
-            raise SettingsError(f"arrays must be 'torch' or 'numpy', got {arrays!r}")
-        if goal not in (None, "last", "future"):
-            raise SettingsError(f"goal must be None, 'last' or 'future', got {goal!r}")
-        if layout not in ("source", "robomimic"):
-            raise SettingsError(f"layout must be 'source' or 'robomimic', got {layout!r}")
-        if arrays == "torch":
-            items.torch()
+        _check(arrays, goal, layout)
         self.shape = Shape(seq_length=1 if seq_length is None else seq_length, frame_stack=frame_stack, **padding(pad))
-        self.goal: Goal | None = goal
-        self.layout: Layout = layout
-        self.arrays: Arrays = arrays
-        self.seed, self.pad_mask = seed, pad_mask
+        self.goal, self.layout, self.arrays, self.seed, self.pad_mask = goal, layout, arrays, seed, pad_mask
         self._single = seq_length is None and frame_stack == 1
         self._opened = find(data, cache, read_options).packed(columns, dtype, cached_images)
-        self._windows = Windows(self._records, self.shape, _positions(self._records, split, episodes))
-        self._keys = item_keys(self._opened.header, self._opened.columns, layout)
-        scales, self.normalizer = scales_of(self._records, normalize, self._windows.episodes, self._keys)
-        fields = [fields_of(rows.group, self._keys, images, channels_first) for rows in self._records.groups]
-        of_goal = [goals.goal_fields(some, layout) for some in fields]
-        if goal:
-            goals.must_have(of_goal, layout)
-        self._sources, self._of_goal = (_sources(self._records, some, scales) for some in (fields, of_goal))
+        self._windows = Windows(self._records, self.shape, self._records.positions(split, episodes))
 
+        keys, files = item_keys(self._opened.header, self._opened.columns, layout), self._records.groups
+        scales, self.normalizer = scales_of(self._records, normalize, self._windows.episodes, keys)
+        fields = [fields_of(rows.group, keys, images, channels_first) for rows in files]
+        self._columns = Gathering(files, fields, scales)
+        self._goals = Gathering(files, goals.goal_fields(fields, layout), scales) if goal else None
+
+    goal: Goal | None
+    layout: Layout
+    arrays: Arrays
     normalizer: Normalizer | None
     """How columns are scaled, to scale others alike and to scale back; None where they are not."""
 
@@ -171,13 +163,9 @@ class TrajectoryDataset(MapStyle):
         rows = self._windows.rows(numbers)
         wanted = rows.about if self._single else rows.all
         tree: dict[str, Any] = {}
-        for packed, cut, scale in self._sources:
-            block = packed.at(wanted)
-            if scale is not None:
-                scale.apply(block)
-            cut.put(block, form, tree)
-        if self.goal is not None:
-            self._add_goal(self._goal_rows(self.goal, rows, numbers, epoch), form, tree)
+        self._columns.put(wanted, form, tree)
+        if self.goal is not None and self._goals is not None:
+            self._goals.put(self._goal_rows(self.goal, rows, numbers, epoch), form, tree)
         if self.pad_mask:
             self._add_mask(rows, form.own, tree)
         return tree
@@ -186,13 +174,6 @@ class TrajectoryDataset(MapStyle):
         if self.layout == "robomimic" and goal == "last":
             return goals.last_for_robomimic(rows)
         return goals.goal_rows(goal, rows, numbers, goals.key_of(self.seed, epoch))
-
-    def _add_goal(self, at: Array, form: Form, tree: dict[str, Any]) -> None:
-        for packed, cut, scale in self._of_goal:
-            block = packed.at(at)
-            if scale is not None:
-                scale.apply(block)
-            cut.put(block, form, tree)
 
     def _add_mask(self, rows: Rows, own: Callable[[Array], Any], tree: dict[str, Any]) -> None:
         inside = rows.inside
@@ -215,12 +196,15 @@ class TrajectoryDataset(MapStyle):
         )
 
 
-def _sources(
-    records: Records, fields: Sequence[Sequence[Field]], scales: Sequence[Scale | None]
-) -> list[tuple[GroupRows | Pictures, Cut, Scale | None]]:
-    """Where the columns of a batch come from: the files that have some of them, how they are cut, and scaled."""
-    each = zip(records.groups, fields, scales, strict=True)
-    return [(rows, Cut(some, rows.group.width), scale) for rows, some, scale in each if some]
+def _check(arrays: str, goal: str | None, layout: str) -> None:
+    if arrays not in ("torch", "numpy"):
+        raise SettingsError(f"arrays must be 'torch' or 'numpy', got {arrays!r}")
+    if goal not in (None, "last", "future"):
+        raise SettingsError(f"goal must be None, 'last' or 'future', got {goal!r}")
+    if layout not in ("source", "robomimic"):
+        raise SettingsError(f"layout must be 'source' or 'robomimic', got {layout!r}")
+    if arrays == "torch":
+        items.torch()
 
 
 def _form(arrays: Arrays) -> Form:
@@ -233,22 +217,3 @@ def _form(arrays: Arrays) -> Form:
 
 def _itself(values: Array) -> Array:
     return values
-
-
-def _positions(records: Records, split: str | None, episodes: Iterable[int] | None) -> list[int] | None:
-    """Positions of the episodes that are wanted, in order; None where all are."""
-    if split is None and episodes is None:
-        return None
-    wanted = np.ones(len(records.episode_index), bool)
-    if split is not None:
-        if split not in records.splits:
-            raise UnknownNameError("split", split, records.splits)
-        wanted &= np.isin(np.arange(len(wanted)), records.splits[split])
-    if episodes is not None:
-        numbers = np.fromiter(episodes, np.int64)
-        unknown = numbers[~np.isin(numbers, records.episode_index)]
-        if len(unknown):
-            there = f"{len(wanted)} episodes from {records.episode_index.min()} to {records.episode_index.max()}"
-            raise UnknownNameError("episode", int(unknown[0]), [there] if len(wanted) else [])
-        wanted &= np.isin(records.episode_index, numbers)
-    return np.flatnonzero(wanted).tolist()

@@ -42,11 +42,19 @@ def last_for_robomimic(rows: Rows) -> Array:
     return rows.last_of_episode - (0 if rows.shape.pad_end else rows.shape.after)
 
 
-def goal_fields(fields: Sequence[Field], layout: Layout) -> tuple[Field, ...]:
-    """The observations of a group as parts of the goal: under `goal`, or as robomimic has them.
+def goal_fields(fields: Sequence[Sequence[Field]], layout: Layout) -> list[tuple[Field, ...]]:
+    """The observations of each group as parts of the goal: under `goal`, or as robomimic has them.
 
-    robomimic's are those after the step, from `next_obs`.
+    robomimic's are those after the step, from `next_obs`. SettingsError where there are none.
     """
+    found = [_of_group(some, layout) for some in fields]
+    if not any(found):
+        group = {"source": "obs", "robomimic": "next_obs"}[layout]
+        raise SettingsError(f"a goal is made of observations, and no column of {group}/ is among those chosen")
+    return found
+
+
+def _of_group(fields: Sequence[Field], layout: Layout) -> tuple[Field, ...]:
     found = []
     for field in fields:
         group, _, rest = field.slot.column.name.partition("/")
@@ -59,10 +67,3 @@ def goal_fields(fields: Sequence[Field], layout: Layout) -> tuple[Field, ...]:
 
 def _under(field: Field, keys: tuple[str, ...]) -> Field:
     return Field(keys, field.slot, field.channels_first, field.as_float)
-
-
-def must_have(found: Sequence[Sequence[Field]], layout: Layout) -> None:
-    """SettingsError where there are no observations to be goals."""
-    if not any(found):
-        group = {"source": "obs", "robomimic": "next_obs"}[layout]
-        raise SettingsError(f"a goal is made of observations, and no column of {group}/ is among those chosen")

@@ -1,13 +1,14 @@
 """Packed records, open: files of rows that the system maps into memory, and whose rows are whose."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from trajloom.errors import UnknownNameError
 from trajloom.load import place
 from trajloom.load.groups import Group
 from trajloom.load.mapped import mapped
@@ -68,6 +69,24 @@ class Records(Reopened):
     def splits(self) -> dict[str, list[int]]:
         """Split -> positions of its episodes."""
         return json.loads((self.folder / SPLITS).read_text())
+
+    def positions(self, split: str | None, episodes: Iterable[int] | None) -> list[int] | None:
+        """Positions of the episodes of a split and of these numbers, in order; None where all are wanted."""
+        if split is None and episodes is None:
+            return None
+        wanted = np.ones(len(self.episode_index), bool)
+        if split is not None:
+            if split not in self.splits:
+                raise UnknownNameError("split", split, self.splits)
+            wanted &= np.isin(np.arange(len(wanted)), self.splits[split])
+        if episodes is not None:
+            numbers = np.fromiter(episodes, np.int64)
+            unknown = numbers[~np.isin(numbers, self.episode_index)]
+            if len(unknown):
+                there = f"{len(wanted)} episodes from {self.episode_index.min()} to {self.episode_index.max()}"
+                raise UnknownNameError("episode", int(unknown[0]), [there] if len(wanted) else [])
+            wanted &= np.isin(self.episode_index, numbers)
+        return np.flatnonzero(wanted).tolist()
 
 
 def open_records(folder: Path, groups: Sequence[Group]) -> Records:
