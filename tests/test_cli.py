@@ -1,17 +1,23 @@
 """The command line as a user types it, on real files."""
 
+import inspect
 import json
 import subprocess
 import sys
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import fields
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from trajloom.cli.main import app, typer_app
+from trajloom.engine.settings import Settings, bounds
+from trajloom.errors import SettingsError
+from trajloom.run import generate
 
 ROOT = Path(__file__).parents[1]
 HUMAN = ROOT / "examples" / "data" / "robomimic_lift_ph10_lowdim.hdf5"
@@ -48,6 +54,31 @@ def test_a_loop_that_is_not_there_says_which_there_are(words):
     refused = CliRunner(env={"COLUMNS": "200"}).invoke(typer_app, [*words, "--loop", "warp"])
     assert refused.exit_code == 2
     assert "'fast', 'exact' or 'robosuite'" in refused.output
+
+
+def test_every_setting_of_attempts_is_an_argument_and_an_option_with_its_default():
+    arguments = inspect.signature(generate).parameters
+    options = {option.name: option for option in get_command(typer_app).commands["generate"].params}  # pyright: ignore
+    settings = [field for field in fields(Settings) if field.name not in ("select_src_per_arm", "floor")]
+    for name, default in ((field.name, field.default) for field in settings):
+        # a switch may be left to the task and its config
+        wanted = (default, None) if isinstance(default, bool) else (default,)
+        assert arguments[name].default in wanted, name
+        assert options[name].default in wanted, name
+    for name, least in bounds().items():
+        words = ["generate", "in", "out", "--task", "lift", options[name].opts[0], str(least - 1)]
+        assert CliRunner().invoke(typer_app, words).exit_code == 2
+        with pytest.raises(SettingsError, match=f"{name} must be >= {least}"):
+            Settings(**{name: least - 1})
+
+
+def test_a_choice_that_is_not_there_is_refused_as_a_word_of_the_command():
+    refused = CliRunner(env={"COLUMNS": "200"}).invoke(
+        typer_app, ["generate", "in", "out", "--task", "lift", "--compat", "x"]
+    )
+    assert refused.exit_code == 2
+    assert "--compat" in refused.output
+    assert "must be 'mimicgen', got 'x'" in refused.output
 
 
 def test_convert_there_and_back_is_equal(tmp_path):

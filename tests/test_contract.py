@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from trajloom.contract import attribute_docs, schemas
+from trajloom.contract import schemas
+from trajloom.field_docs import field_docs
 from trajloom.schema import Column, Header
 from trajloom.task import Subtask
 
@@ -20,4 +21,4 @@ def test_schemas_folder_is_what_the_code_prints():
 @pytest.mark.parametrize("cls", [Column, Header, Subtask])
 def test_every_field_of_the_contract_says_what_it_means(cls):
     properties = set(cls.__dataclass_fields__)
-    assert properties == set(attribute_docs(cls))
+    assert properties == set(field_docs(cls))

@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "trajloom"
 
 LAYERS = [
-    {"errors"},
+    {"errors", "field_docs"},
     {"seeding", "poses", "schema", "findings", "reopened"},
     {"tables", "task", "folder", "parquet", "osc", "mjcf"},
     {"rollout"},

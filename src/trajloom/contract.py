@@ -1,13 +1,12 @@
 """The contract for other languages, printed from the code into `schemas/` and compared with it in a test."""
 
-import ast
 import inspect
-import textwrap
 from dataclasses import MISSING, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from trajloom import schema
+from trajloom.field_docs import field_docs
 from trajloom.schema import Column, Header
 from trajloom.task import Subtask
 
@@ -103,7 +102,7 @@ def _task_spec() -> dict[str, Any]:
 
 def _object(cls: Any) -> dict[str, Any]:
     """JSON Schema of a dataclass, with its fields' docstrings."""
-    words, hints = attribute_docs(cls), get_type_hints(cls)
+    words, hints = field_docs(cls), get_type_hints(cls)
     return {
         "type": "object",
         "description": inspect.getdoc(cls),
@@ -135,19 +134,4 @@ def _json_type(hint: Any) -> dict[str, Any]:
     return {}
 
 
-def attribute_docs(cls: Any) -> dict[str, str]:
-    """Field -> the string that stands below it in the source of a dataclass."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    return {
-        field.target.id: inspect.cleandoc(words.value.value)
-        for field, words in zip(body.body, body.body[1:], strict=False)
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(words, ast.Expr)
-        and isinstance(words.value, ast.Constant)
-        and isinstance(words.value.value, str)
-    }
-
-
-__all__ = ["attribute_docs", "schemas"]
+__all__ = ["schemas"]

@@ -57,10 +57,3 @@ def loop(word: str) -> "Kind":
     if word not in ("fast", "exact", "robosuite"):
         raise typer.BadParameter(f"--loop must be 'fast', 'exact' or 'robosuite', got {word!r}")
     return word
-
-
-def compat(word: str | None) -> Literal["mimicgen"] | None:
-    """The option `--compat`, checked."""
-    if word not in (None, "mimicgen"):
-        raise typer.BadParameter(f"--compat must be 'mimicgen', got {word!r}")
-    return word

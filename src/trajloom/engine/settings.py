@@ -1,10 +1,8 @@
 """How attempts are made; what belongs to a subtask is in the TaskSpec."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
 
-from trajloom.engine.verdict import check_success
-from trajloom.engine.waypoints import Compat
 from trajloom.errors import SettingsError
 
 _SEARCH = ("tries", "back", "step_budget", "hold", "check", "patience", "adapt", "round", "floor")
@@ -12,9 +10,19 @@ _SEARCH = ("tries", "back", "step_budget", "hold", "check", "patience", "adapt",
 _NO_SEARCH = (0, None, 1, None, False)
 
 
+class AtLeast(NamedTuple):
+    """The bound of a setting that is a count."""
+
+    least: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How attempts are made."""
+    """How attempts are made.
+
+    `trajloom.generate` has them as arguments of the same names, and `trajloom generate` as options, which it makes
+    from what stands here: type, bound, default and words.
+    """
 
     select_src_per_subtask: bool = False
     """Choose a source at every subtask, instead of once at the first."""
@@ -26,25 +34,26 @@ class Settings:
     """Start a bridge at the last target, instead of at the pose that the end effector has reached."""
     success: str = "any"
     """When an episode counts as solved: "any" step (as MimicGen), the "final" step, or "hold-<k>": k steps in a row."""
-    compat: Compat = None
+    compat: Literal["mimicgen"] | None = None
     """"mimicgen" repeats two quirks of the original: grippers one step late, and small turns made at once."""
-    tries: int = 1
-    """How often a subtask may be tried before it counts as failed; 1 never goes back, as MimicGen."""
-    back: int = 0
+    tries: Annotated[int, AtLeast(1)] = 1
+    """How often a subtask may be tried, each time from another source, before it counts as failed; 1 never goes back,
+    as MimicGen. What follows is for attempts that do."""
+    back: Annotated[int, AtLeast(0)] = 0
     """How many subtasks before a failed one may be tried again, when all tries of it are used up."""
-    step_budget: int | None = None
-    """Control steps that an attempt may simulate, discarded tries included; None is no limit."""
-    hold: int = 1
-    """Steps in a row that a subtask's signal must hold at its end; only asked where `tries` is above 1."""
+    step_budget: Annotated[int | None, AtLeast(1)] = None
+    """Control steps that an attempt may simulate, discarded tries included; without, there is no limit."""
+    hold: Annotated[int, AtLeast(1)] = 1
+    """Steps in a row that a subtask's signal must hold at its end."""
     check: str | None = None
     """"module:function" of a check of one's own, made where a subtask ends; see `engine.own_check`."""
-    patience: int = 5
+    patience: Annotated[int, AtLeast(0)] = 5
     """Steps after which a try is given up that lacks a signal which its source had; five times as many, where the arm
     hardly moves and is 3 cm farther from its target than in the source. 0 plays every try out."""
     adapt: bool = False
-    """Whether sources are chosen by how often they worked in earlier rounds of attempts, in place of the strategy."""
-    round: int = 50
-    """Attempts in a round; those of a round learn from the rounds before it alone."""
+    """Choose sources by how often they worked in earlier rounds of attempts, in place of the strategy."""
+    round: Annotated[int, AtLeast(1)] = 50
+    """Attempts in a round, which is whole units; those of a round learn from the rounds before it alone."""
     floor: float = 0.1
     """Share of adapted choices in which every source is equally likely."""
 
@@ -54,8 +63,10 @@ class Settings:
         return {name: value for name, value in values.items() if self.tries > 1 or name not in _SEARCH}
 
     def __post_init__(self) -> None:
+        from trajloom.engine.verdict import check_success  # the command line, which shows the words, needs no NumPy
+
         check_success(self.success)
-        for name, least in (("tries", 1), ("back", 0), ("step_budget", 1), ("hold", 1), ("patience", 0), ("round", 1)):
+        for name, least in bounds().items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise SettingsError(f"{name} must be >= {least}, got {value}")
@@ -65,3 +76,9 @@ class Settings:
             raise SettingsError(f"floor must be above 0 and at most 1, got {self.floor}")
         if self.compat not in (None, "mimicgen"):
             raise SettingsError(f"compat must be None or 'mimicgen', got {self.compat!r}")
+
+
+def bounds() -> dict[str, int]:
+    """Setting -> its smallest value, of those that have one."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return {name: note.least for name, hint in hints.items() for note in get_args(hint) if isinstance(note, AtLeast)}

@@ -53,7 +53,7 @@ def generate(
     step_budget: int | None = None,
     hold: int = 1,
     check: "Check | str | None" = None,
-    patience: int = engine.Settings.patience,
+    patience: int = 5,
     branches: str | Path | None = None,
     adapt: bool = False,
     round: int = 50,
@@ -119,6 +119,7 @@ def generate(
         SourceError: The sources lack something that the task needs.
         SettingsError: `out` holds a run with other settings.
     """
+    arguments = dict(locals())  # some of them are the settings of attempts, by their names
     from trajloom.dataset import read  # a worker, which imports this package, needs no Polars
     from trajloom.sim import tasks
 
@@ -131,22 +132,8 @@ def generate(
     task_spec, config = _spec_and_config(spec) if spec is not None else (chosen.spec, {})
     demos = read_sources(read(str(source)), str(source), split)
     Sources.from_demos(demos, task_spec)  # faults of the sources are found here, not on a worker
-    asked = {
-        "select_src_per_subtask": select_src_per_subtask,
-        "transform_first_robot_pose": transform_first_robot_pose,
-        "interpolate_from_last_target_pose": interpolate_from_last_target_pose,
-        "success": success,
-        "compat": compat,
-        "tries": tries,
-        "back": back,
-        "step_budget": step_budget,
-        "hold": hold,
-        "check": own,
-        "patience": patience,
-        "adapt": adapt,
-        "round": round,
-    }
-    settings = _settings({"select_src_per_subtask": chosen.select_src_per_subtask}, config, asked)
+    usual = {"select_src_per_subtask": chosen.select_src_per_subtask}
+    settings = _settings(usual, config, {**arguments, "check": own})
     recipe = Recipe(
         kind="mimicgen",
         task=task,
