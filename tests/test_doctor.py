@@ -27,9 +27,9 @@ from trajloom.check.checks.action_range import limits
 from trajloom.check.examination import examine
 from trajloom.check.repair import repaired
 from trajloom.cli.main import typer_app
-from trajloom.edit.view import View
+from trajloom.edit.view import PartView, View
 from trajloom.errors import DamagedFileError, LayoutError, OutputExistsError, SettingsError, TrajloomWarning
-from trajloom.formats import Part, Source
+from trajloom.formats import Source
 from trajloom.tables import Rest
 
 HUMAN = Path(__file__).parents[1] / "examples" / "data" / "robomimic_lift_ph10_lowdim.hdf5"
@@ -57,27 +57,14 @@ def with_episode(source: MemorySource, number: int, columns: Mapping | None = No
 
 
 @dataclass(frozen=True)
-class Altered:
-    """A part whose steps are changed as they are read. Implements `formats.Part`."""
+class Altered(PartView):
+    """A part whose steps are changed as they are read."""
 
-    part: Part
     change: Callable[[pa.RecordBatch], pa.RecordBatch]
-
-    num_episodes = property(lambda self: self.part.num_episodes)
-    num_steps = property(lambda self: self.part.num_steps)
 
     def steps(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         for batch in self.part.steps():
             yield self.change(batch) if columns is None else self.change(batch).select(columns)
-
-    def episodes(self) -> pa.Table:
-        return self.part.episodes()
-
-    def attempts(self) -> pa.Table:
-        return self.part.attempts()
-
-    def rest(self) -> Iterator[pa.RecordBatch]:
-        return self.part.rest()
 
 
 def altered(source: Source, column: str, change: Callable[[int, np.ndarray, np.ndarray], np.ndarray]) -> Source:

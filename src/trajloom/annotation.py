@@ -1,6 +1,7 @@
 """Give demonstrations their `datagen_info`, so that they can be sources: `trajloom annotate`."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from trajloom import dataset as datasets
+from trajloom.edit.view import PartView
 from trajloom.errors import SourceError
 from trajloom.formats import Part, Progress, Source
 from trajloom.schema import Column, Header
@@ -115,7 +117,7 @@ class Annotated(Source):
         return self._header
 
     def parts(self) -> Sequence[Part]:
-        return [AnnotatedPart(self, part) for part in self._source.parts()]
+        return [AnnotatedPart(part, self) for part in self._source.parts()]
 
     def models(self) -> Mapping[str, str]:
         return self._models
@@ -157,38 +159,21 @@ class Annotated(Source):
         return annotation.info.to_columns()
 
 
-class AnnotatedPart(Part):
+@dataclass(frozen=True)
+class AnnotatedPart(PartView):
     """A part of the source with the new columns."""
 
-    def __init__(self, owner: Annotated, part: Part):
-        self._owner, self._part = owner, part
-
-    @property
-    def num_episodes(self) -> int:
-        return self._part.num_episodes
-
-    @property
-    def num_steps(self) -> int:
-        return self._part.num_steps
-
-    def episodes(self) -> pa.Table:
-        return self._part.episodes()
-
-    def attempts(self) -> pa.Table:
-        return self._part.attempts()
-
-    def rest(self) -> Iterator[pa.RecordBatch]:
-        return self._part.rest()
+    owner: Annotated
 
     def steps(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        header = self._owner.header
+        header = self.owner.header
         wanted = header.steps_schema.names if columns is None else list(columns)
         if not any(map(_is_new, wanted)):
-            yield from self._part.steps(wanted)
+            yield from self.part.steps(wanted)
             return
-        new = self._owner.datagen_infos(self._part)
+        new = self.owner.datagen_infos(self.part)
         kept = [name for name in wanted if not _is_new(name)]
-        for batch in self._part.steps([*dict.fromkeys(["episode_index", "frame_index", *kept])]):
+        for batch in self.part.steps([*dict.fromkeys(["episode_index", "frame_index", *kept])]):
             yield _with_new(batch, new, header).select(wanted)
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 from trajloom import formats
 from trajloom.check.checks.action_range import limits
 from trajloom.check.examination import Examination
-from trajloom.formats import Part, Source
+from trajloom.edit.view import PartView
+from trajloom.formats import Source
 from trajloom.schema import Column, Header
 from trajloom.tables import to_arrow, to_numpy
 
@@ -61,10 +62,9 @@ class RepairedSource:
 
 
 @dataclass(frozen=True)
-class RepairedPart:
-    """A part with a repair made as it is read. Implements `formats.Part`."""
+class RepairedPart(PartView):
+    """A part with a repair made as it is read."""
 
-    part: Part
     header: Header
     repair: Repair
 
@@ -93,9 +93,6 @@ class RepairedPart:
     def episodes(self) -> pa.Table:
         table = self.part.episodes()
         return table.filter(pa.array(self._stays(table.column("episode_index")))) if self.repair.drop else table
-
-    def attempts(self) -> pa.Table:
-        return self.part.attempts()
 
     def rest(self) -> Iterator[pa.RecordBatch]:
         for batch in self.part.rest():

@@ -13,6 +13,7 @@ from trajloom.edit.grid import Grid, grid
 from trajloom.edit.resample_rules import Rule
 from trajloom.edit.rotations import between, rotation_of
 from trajloom.edit.stream import along, by_episode
+from trajloom.edit.view import PartView
 from trajloom.errors import SchemaError, SettingsError
 from trajloom.formats import Part
 from trajloom.formats._columnar import with_nulls
@@ -102,18 +103,13 @@ def taken(values: pa.Array, rows: NDArray[np.intp]) -> pa.Array:
 
 
 @dataclass(frozen=True)
-class ResampledPart:
-    """A part of the source at the new rate. Implements `formats.Part`.
+class ResampledPart(PartView):
+    """A part of the source at the new rate; attempts stay as they were made, with the steps that were simulated.
 
     One episode's columns are held at a time, but images and other large rows that are only chosen from are not.
     """
 
-    part: Part
     by: Resampling
-
-    @property
-    def num_episodes(self) -> int:
-        return self.part.num_episodes
 
     @property
     def num_steps(self) -> int:
@@ -141,10 +137,6 @@ class ResampledPart:
         lengths = [len(self._grids.get(index, ())) for index in table.column("episode_index").to_pylist()]
         at = table.schema.get_field_index("length")
         return table.set_column(at, table.schema.field(at), pa.array(lengths, type=pa.int64()))
-
-    def attempts(self) -> pa.Table:
-        """As they were made: their steps are those that were simulated."""
-        return self.part.attempts()
 
     def rest(self) -> Iterator[pa.RecordBatch]:
         for batch in self.part.rest():
