@@ -1,6 +1,6 @@
 """The tables of any dataset as lazy Polars frames."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import polars as pl
 import pyarrow as pa
@@ -15,7 +15,7 @@ def scan(source: Source, table: str) -> pl.LazyFrame:
     """A table of a dataset as a lazy frame: files of ours on a disk by Polars itself, all else part after part."""
     empty = _frame(source.header.schema_of(table).empty_table())
     if not isinstance(source, StoredDataset) or not source.folder.local:
-        return _stream(source, table, empty.schema)
+        return stream(lambda columns: map(_frame, _rows(source, table, columns)), empty.schema)
     files = source.files(table)
     if not files:
         return empty.lazy()
@@ -27,16 +27,15 @@ def scan(source: Source, table: str) -> pl.LazyFrame:
     return frame.filter((number < source.header.attempts_end) | number.is_null())
 
 
-def _stream(source: Source, table: str, schema: pl.Schema) -> pl.LazyFrame:
-    """A lazy frame that reads part after part, and of `steps` the columns asked for alone."""
+def stream(frames: Callable[[list[str] | None], Iterator[pl.DataFrame]], schema: pl.Schema) -> pl.LazyFrame:
+    """A lazy frame of frames that are made when it is collected, one after the other, of the columns asked for."""
 
     def batches(
         columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
     ) -> Iterator[pl.DataFrame]:
         left = n_rows
-        for rows in _rows(source, table, columns):
-            frame = _frame(rows)
-            frame = frame if left is None else frame.head(left)
+        for made in frames(columns):
+            frame = made if left is None else made.head(left)
             left = None if left is None else left - frame.height
             yield frame if predicate is None else frame.filter(predicate)
             if left == 0:
@@ -46,6 +45,7 @@ def _stream(source: Source, table: str, schema: pl.Schema) -> pl.LazyFrame:
 
 
 def _rows(source: Source, table: str, columns: list[str] | None) -> Iterator[pa.RecordBatch | pa.Table]:
+    """The rows of a table, part after part, and of `steps` the columns asked for alone."""
     for part in source.parts():
         if table == "steps":
             yield from part.steps(columns)

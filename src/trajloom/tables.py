@@ -201,13 +201,28 @@ def columns_of(batch: pa.RecordBatch | pa.Table, header: Header) -> dict[str, Ar
     return arrays
 
 
+def rows_where(batch: pa.RecordBatch, keep: Array) -> pa.RecordBatch:
+    """The rows of a batch that a mask (T,) keeps, without a copy where they are neighbours."""
+    chosen = np.flatnonzero(keep)
+    if not len(chosen):
+        return batch.slice(0, 0)
+    if chosen[-1] - chosen[0] + 1 == len(chosen):
+        return batch.slice(int(chosen[0]), len(chosen))
+    return batch.take(pa.array(chosen))
+
+
 def nest(columns: Mapping[str, Array]) -> dict[str, Any]:
     """The nested view of one episode, as it would lie in HDF5: `obs/x` becomes `["obs"]["x"]`."""
+    return nested({path_of(name): values for name, values in columns.items()})
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Path -> value as dicts in dicts."""
     tree: dict[str, Any] = {}
-    for name, values in columns.items():
-        *groups, leaf = path_of(name).split("/")
+    for path, value in values.items():
+        *groups, leaf = path.split("/")
         node = tree
         for group in groups:
             node = node.setdefault(group, {})
-        node[leaf] = values
+        node[leaf] = value
     return tree

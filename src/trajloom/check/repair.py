@@ -13,7 +13,7 @@ from trajloom.check.examination import Examination
 from trajloom.edit.view import PartView
 from trajloom.formats import Source
 from trajloom.schema import Column, Header
-from trajloom.tables import to_arrow, to_numpy
+from trajloom.tables import rows_where, to_arrow, to_numpy
 
 SKIPPED = "skipped "
 """How a reader's warning begins of an episode that it left out."""
@@ -103,10 +103,7 @@ class RepairedPart(PartView):
         return ~np.isin(index.fill_null(-1).to_numpy(), sorted(self.repair.drop))
 
     def _without(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if not self.repair.drop:
-            return batch
-        stays = self._stays(batch.column("episode_index"))
-        return batch if stays.all() else batch.take(pa.array(np.flatnonzero(stays)))
+        return rows_where(batch, self._stays(batch.column("episode_index"))) if self.repair.drop else batch
 
     def _retimed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         if not self.repair.retime or "timestamp" not in batch.schema.names or not self.header.control_hz:

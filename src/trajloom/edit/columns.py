@@ -10,10 +10,11 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from trajloom.edit.view import PartView, View, edited, rows_where
+from trajloom.edit.view import PartView, View, edited
 from trajloom.errors import SettingsError, UnknownNameError
 from trajloom.formats import Source
 from trajloom.schema import EPISODES, REST, Column, Header, path_of, stored_name
+from trajloom.tables import rows_where
 
 OWN_ATTRS = ("", "//")
 """Keys of an episode's `attrs` that are no path: the episode itself, and how its arrays lie in their file."""

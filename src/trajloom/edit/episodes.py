@@ -9,12 +9,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trajloom.edit.view import Arranged, PartView, edited, rows_where
+from trajloom.edit.view import Arranged, PartView, edited
 from trajloom.errors import SettingsError, UnknownNameError
 from trajloom.formats import Part, Source
 from trajloom.schema import Header
 from trajloom.store import StoredPart
-from trajloom.tables import Array
+from trajloom.tables import Array, rows_where
 
 PART = "//part"
 """Column of a listing: the number of the part that an episode is in."""

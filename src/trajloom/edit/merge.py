@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 from trajloom.edit.columns import known
 from trajloom.edit.episodes import PART, listing, own_rest
 from trajloom.edit.union import union
-from trajloom.edit.view import Arranged, PartView, edited, rows_where
+from trajloom.edit.view import Arranged, PartView, edited
 from trajloom.errors import SettingsError
 from trajloom.formats import Part, Source
 from trajloom.schema import TRIES, Column, Header
-from trajloom.tables import Array, to_arrow, to_numpy
+from trajloom.tables import Array, rows_where, to_arrow, to_numpy
 
 
 def merge(sources: Sequence[Source]) -> Source:

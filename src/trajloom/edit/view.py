@@ -5,16 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
 from trajloom.errors import TrajloomWarning
 from trajloom.formats import Part, Source
 from trajloom.formats._view import PartView as PartView
 from trajloom.formats._view import View as View
 from trajloom.formats._view import paths_of as paths_of
 from trajloom.schema import Header
-from trajloom.tables import Array
 
 
 @dataclass(frozen=True)
@@ -75,13 +71,3 @@ def edited(header: Header, *notes: str, **changes: Any) -> Header:
     generation = changes.pop("generation", header.generation)
     final = None if generation is None else {**generation, "edited": True}
     return header.with_(generation=final, warnings=(*changes.pop("warnings", header.warnings), *notes), **changes)
-
-
-def rows_where(batch: pa.RecordBatch, keep: Array) -> pa.RecordBatch:
-    """The rows of a batch that a mask (T,) keeps, without a copy where they are neighbours."""
-    chosen = np.flatnonzero(keep)
-    if not len(chosen):
-        return batch.slice(0, 0)
-    if chosen[-1] - chosen[0] + 1 == len(chosen):
-        return batch.slice(int(chosen[0]), len(chosen))
-    return batch.take(pa.array(chosen))

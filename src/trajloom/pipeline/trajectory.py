@@ -12,7 +12,7 @@ from trajloom.batch import Batch
 from trajloom.episode import episode_rows
 from trajloom.pipeline.values import array_of
 from trajloom.schema import LINEAGE, Header, is_own_step, path_of
-from trajloom.tables import Array, Rest, rest_rows
+from trajloom.tables import Array, Rest, nested, rest_rows
 
 LINEAGE_GROUP = "trajloom"
 """Group of an episode in which its lineage lies, as in the files that we export."""
@@ -123,18 +123,6 @@ def unpack(batch: Batch, *, writable: bool = True) -> list[Trajectory]:
         found.update({path: value for path, (value, _) in origin.decoded.items()})
         made.append(Trajectory(nested(found), attrs=plain_attrs(row, origin.attrs), origin=origin))
     return made
-
-
-def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Path -> value as dicts in dicts."""
-    tree: dict[str, Any] = {}
-    for path, value in values.items():
-        *groups, leaf = path.split("/")
-        node = tree
-        for group in groups:
-            node = node.setdefault(group, {})
-        node[leaf] = value
-    return tree
 
 
 def _paths(header: Header) -> dict[str, str]:

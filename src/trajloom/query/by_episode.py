@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from polars.io.plugins import register_io_source
 
 from trajloom.dataset import Dataset
+from trajloom.frames import stream
 
 ROWS = 1 << 16
 """Steps that are collected before they are asked, if the episodes are shorter."""
@@ -74,16 +74,7 @@ def _last_start(index: np.ndarray) -> int:
 def lazily(frames: Callable[[], Iterator[pl.DataFrame]], schema: pl.Schema) -> pl.LazyFrame:
     """A lazy frame of frames that are made when it is collected, one after the other."""
 
-    def batches(
-        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
-    ) -> Iterator[pl.DataFrame]:
-        left = n_rows
-        for made in frames():
-            frame = made if columns is None else made.select(columns)
-            frame = frame if left is None else frame.head(left)
-            left = None if left is None else left - frame.height
-            yield frame if predicate is None else frame.filter(predicate)
-            if left == 0:
-                return
+    def chosen(columns: list[str] | None) -> Iterator[pl.DataFrame]:
+        return (frame if columns is None else frame.select(columns) for frame in frames())
 
-    return register_io_source(batches, schema=schema, is_pure=True)
+    return stream(chosen, schema)

@@ -15,6 +15,7 @@ from trajloom.errors import DamagedFileError, LayoutError, SchemaError, Trajloom
 from trajloom.folder import Folder
 from trajloom.schema import Header, check
 from trajloom.store.commits import HEADER, MODELS, Commit, file_name, read_commits
+from trajloom.tables import rows_where
 
 BATCH_BYTES = 8 << 20
 """Uncompressed size of the batches that steps are read in."""
@@ -197,12 +198,7 @@ class StoredPart:
         keep = np.ones(len(numbers), dtype=bool) if end is None else numbers < end
         if only is not None:
             keep &= numbers == only
-        chosen = np.flatnonzero(keep)
-        if not len(chosen):
-            return batch.slice(0, 0)
-        if chosen[-1] - chosen[0] + 1 == len(chosen):
-            return batch.slice(int(chosen[0]), len(chosen))
-        return batch.take(pa.array(chosen))
+        return rows_where(batch, keep)
 
     def _name(self, table: str) -> str:
         return f"{self.folder.url}: {table}/{file_name(self.commit.part)}"
