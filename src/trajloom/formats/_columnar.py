@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from trajloom import tables
 from trajloom.errors import DamagedFileError, SchemaError
+from trajloom.formats._parts import part_bounds
 from trajloom.schema import EPISODES, Header
 from trajloom.tables import Array, Rest
 
@@ -21,7 +22,6 @@ PART_BYTES = 64 << 20
 """Uncompressed size of a part, in whole episodes."""
 BATCH_BYTES = 16 << 20
 """Uncompressed size of a batch of steps."""
-MAX_PART_EPISODES = 10_000
 
 Values = Array | pa.Array
 """Rows of a column: an array (n, *shape) of the column's element type, or an Arrow array of its type, also with nulls
@@ -80,15 +80,8 @@ class ColumnarSource:
         return [ColumnarPart(self, a, b, int(starts[a]) if b > a else 0) for a, b in self._bounds()]
 
     def _bounds(self) -> list[tuple[int, int]]:
-        """Ranges of whole episodes of about `part_bytes`; one empty range where there is no episode."""
-        weight = 200 + self.lengths * row_bytes(self.header) + sum(c.nbytes for c in self.header.episodes)
-        bounds, first, so_far = [], 0, 0
-        for i, nbytes in enumerate(weight.tolist()):
-            if i > first and (so_far + nbytes > self.part_bytes or i - first >= MAX_PART_EPISODES):
-                bounds.append((first, i))
-                first, so_far = i, 0
-            so_far += nbytes
-        return [*bounds, (first, len(weight))]
+        weights = 200 + self.lengths * row_bytes(self.header) + sum(c.nbytes for c in self.header.episodes)
+        return part_bounds(weights.tolist(), self.part_bytes)
 
 
 def row_bytes(header: Header, columns: Sequence[str] | None = None) -> int:

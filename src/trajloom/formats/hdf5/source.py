@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from trajloom.errors import DamagedFileError, TrajloomWarning
 from trajloom.formats import OnError, Source, _aside
 from trajloom.formats._env_args import control_hz_of
+from trajloom.formats._parts import part_bounds
 from trajloom.formats._place import local_file
 from trajloom.formats.hdf5.columns import ABSENT, Plan
 from trajloom.formats.hdf5.dialect import Dialect
@@ -26,8 +27,6 @@ from trajloom.formats.hdf5.shelf import Hdf5Shelf
 from trajloom.formats.hdf5.survey import Faults, Scan, scan
 from trajloom.formats.hdf5.values import read_attr, value_of
 from trajloom.schema import Header
-
-MAX_PART_EPISODES = 10_000
 
 
 @dataclass(frozen=True)
@@ -81,19 +80,11 @@ class Hdf5Source:
         return [self._part(first, last, first == 0, last == bounds[-1][1]) for first, last in bounds]
 
     def _bounds(self) -> list[tuple[int, int]]:
-        """Ranges of whole episodes of about `part_bytes`; one empty range where there is no episode."""
-        plans = self._scan.decision.plans
-        weight = np.full(len(self._scan.names), 1000, dtype=np.int64)
-        for plan in plans:
+        weights = np.full(len(self._scan.names), 1000, dtype=np.int64)
+        for plan in self._scan.decision.plans:
             rows = 1 if plan.table == "episodes" else self._scan.decision.lengths
-            weight += np.where(plan.where == ABSENT, 0, rows * plan.column.nbytes)
-        bounds, first, so_far = [], 0, 0
-        for i, bytes_ in enumerate(weight.tolist()):
-            if i > first and (so_far + bytes_ > self._part_bytes or i - first >= MAX_PART_EPISODES):
-                bounds.append((first, i))
-                first, so_far = i, 0
-            so_far += bytes_
-        return [*bounds, (first, len(weight))]
+            weights += np.where(plan.where == ABSENT, 0, rows * plan.column.nbytes)
+        return part_bounds(weights.tolist(), self._part_bytes)
 
     def _part(self, first: int, last: int, is_first: bool, is_last: bool) -> Hdf5Part:
         found, decision = self._scan, self._scan.decision
