@@ -10,7 +10,7 @@ working data: where episodes no longer agree with what was kept aside, that is i
 
 from trajloom.formats._aside.losses import losses
 from trajloom.formats._aside.restored import restored
-from trajloom.formats._aside.shelf import FOLDER, FolderShelf, Shelf
+from trajloom.formats._aside.shelf import FOLDER, ArrayFile, FolderShelf, Shelf
 from trajloom.formats._aside.writer import AsideWriter
 
-__all__ = ["FOLDER", "AsideWriter", "FolderShelf", "Shelf", "losses", "restored"]
+__all__ = ["FOLDER", "ArrayFile", "AsideWriter", "FolderShelf", "Shelf", "losses", "restored"]

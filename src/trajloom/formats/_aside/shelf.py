@@ -1,6 +1,7 @@
 """Where the files that are kept aside lie."""
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,3 +42,46 @@ class FolderShelf:
         # an archive's files close with the last reference to its file system
         file.folder = folder
         return file
+
+
+class ArrayFile(io.RawIOBase):
+    """An array of bytes as a file."""
+
+    def __init__(self, size: int, values: Callable[[int, int], bytes], close: Callable[[], None] | None = None):
+        """Make it.
+
+        Args:
+            size: Bytes in all.
+            values: Gives the bytes [start, stop).
+            close: Closes what they are read from.
+        """
+        super().__init__()
+        self._size, self._values, self._close, self._at = size, values, close, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        stop = min(self._at + len(buffer), self._size)
+        if stop <= self._at:
+            return 0
+        data = self._values(self._at, stop)
+        buffer[: len(data)] = data
+        self._at = stop
+        return len(data)
+
+    def close(self) -> None:
+        if self._close is not None and not self.closed:
+            self._close()
+        super().close()

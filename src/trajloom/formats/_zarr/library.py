@@ -54,10 +54,10 @@ class TreeStore(Store):
         return self.tree.size(key) is not None
 
     async def set(self, key: str, value: Buffer) -> None:
-        raise NotImplementedError("what is read is never written")
+        self._check_writable()  # it is not
 
     async def delete(self, key: str) -> None:
-        raise NotImplementedError("what is read is never deleted")
+        self._check_writable()
 
     async def list(self) -> AsyncIterator[str]:
         async for key in self.list_prefix(""):

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from trajloom.errors import DamagedFileError
-from trajloom.formats._aside import FOLDER
+from trajloom.formats._aside import FOLDER, ArrayFile
 from trajloom.formats._zarr.arrays import put_node, reader, writer
-from trajloom.formats._zarr.nodes import Node, read_node
+from trajloom.formats._zarr.nodes import read_node
 from trajloom.formats._zarr.settings import WriteOptions
 from trajloom.formats._zarr.tree import open_tree
 from trajloom.reopened import Reopened
@@ -40,38 +40,8 @@ class ZarrShelf(Reopened):
         node = read_node(self._tree, f"{FOLDER}/{name}")
         if node is None or not node.is_array or len(node.shape) != 1 or node.column_type != "uint8":
             raise DamagedFileError(f"{self.url}: {FOLDER}/{name} is no array of bytes")
-        return io.BufferedReader(_Bytes(self._tree, node), READ_BYTES)
-
-
-class _Bytes(io.RawIOBase):
-    """An array of bytes as a file."""
-
-    def __init__(self, tree: Any, node: Node):
-        self._size, self._at = node.shape[0], 0
-        self._reader = reader(tree, node)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        stop = min(self._at + len(buffer), self._size)
-        if stop <= self._at:
-            return 0
-        data = self._reader.rows(self._at, stop).tobytes()
-        buffer[: len(data)] = data
-        self._at = stop
-        return len(data)
+        rows = reader(self._tree, node).rows
+        return io.BufferedReader(ArrayFile(node.shape[0], lambda *span: rows(*span).tobytes()), READ_BYTES)
 
 
 def put_aside(root: Path, folder: Path, options: WriteOptions) -> None:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from h5py import h5d, h5g, h5s
 
 from trajloom.errors import DamagedFileError
+from trajloom.formats._aside import ArrayFile
 from trajloom.formats.hdf5.create import create, put_rows
 from trajloom.formats.hdf5.file import Hdf5File
 from trajloom.formats.hdf5.scan import UNREADABLE, Walker, first_line
@@ -38,48 +40,18 @@ class Hdf5Shelf:
         if name not in self.files:
             raise DamagedFileError(f"{self.path}: {self.group}/{GROUP} has no {name}")
         file = Hdf5File(self.path, self.stamp)
-        return io.BufferedReader(_Bytes(file, file.dataset(file.root, f"{self.group}/{GROUP}/{name}")), 1 << 16)
+        dataset = file.dataset(file.root, f"{self.group}/{GROUP}/{name}")
+        return io.BufferedReader(ArrayFile(int(dataset.shape[0]), partial(_bytes, dataset), file.close), 1 << 16)
 
 
-class _Bytes(io.RawIOBase):
-    """The values of an array of bytes, as a file."""
-
-    def __init__(self, file: Hdf5File, dataset: h5d.DatasetID):
-        super().__init__()
-        self._file, self._dataset = file, dataset
-        self._size, self._at = int(dataset.shape[0]), 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        stop = min(self._at + len(buffer), self._size)
-        count = max(0, stop - self._at)
-        if not count:
-            return 0
-        values = np.empty(count, dtype=np.uint8)
-        try:
-            self._dataset.read(h5s.create_simple((count,)), rows_of(self._dataset, self._at, stop), values)
-        except UNREADABLE as error:
-            raise OSError(first_line(error)) from error
-        buffer[:count] = values.tobytes()
-        self._at = stop
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            self._file.close()
-        super().close()
+def _bytes(dataset: h5d.DatasetID, start: int, stop: int) -> bytes:
+    """The values [start, stop) of an array of bytes."""
+    found = np.empty(stop - start, dtype=np.uint8)
+    try:
+        dataset.read(h5s.create_simple(found.shape), rows_of(dataset, start, stop), found)
+    except UNREADABLE as error:
+        raise OSError(first_line(error)) from error
+    return found.tobytes()
 
 
 def files_of(root: h5g.GroupID, group: h5g.GroupID, file_bytes: int) -> tuple[str, ...]:

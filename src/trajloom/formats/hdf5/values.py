@@ -116,11 +116,7 @@ def _has_pointers(type_id: h5t.TypeID) -> bool:
 
 def read_bytes(dataset: h5d.DatasetID, kind: ElementType, start: int = 0, stop: int | None = None) -> bytes:
     """Values of rows [start, stop) of a dataset as they lie in the file; JSON where they hold pointers."""
-    shape = dataset.shape
-    memory = file = h5s.ALL
-    if shape and stop is not None:
-        shape = (stop - start, *shape[1:])
-        memory, file = h5s.create_simple(shape), rows_of(dataset, start, stop)
+    shape, memory, file = _selected(dataset, start, stop)
     if 0 in shape:
         return b"" if kind.flat else b"[]"
     if kind.flat:
@@ -136,17 +132,22 @@ def write_bytes(
     dataset: h5d.DatasetID, kind: ElementType, data: bytes, start: int = 0, stop: int | None = None
 ) -> None:
     """The inverse of `read_bytes`."""
-    shape = dataset.shape
-    memory = file = h5s.ALL
-    if shape and stop is not None:
-        shape = (stop - start, *shape[1:])
-        memory, file = h5s.create_simple(shape), rows_of(dataset, start, stop)
+    shape, memory, file = _selected(dataset, start, stop)
     if 0 in shape:
         return
     if kind.flat:
         dataset.write(memory, file, np.frombuffer(data, dtype=f"V{kind.size}").reshape(shape), kind.id)
     else:
         dataset.write(memory, file, _unnested(json.loads(data), shape, kind.dtype, dataset))
+
+
+def _selected(dataset: h5d.DatasetID, start: int, stop: int | None) -> tuple[tuple[int, ...], Any, Any]:
+    """Shape of the rows [start, stop), and their spaces in memory and in the file; all rows where `stop` is None."""
+    shape = dataset.shape
+    if not shape or stop is None:
+        return shape, h5s.ALL, h5s.ALL
+    shape = (stop - start, *shape[1:])
+    return shape, h5s.create_simple(shape), rows_of(dataset, start, stop)
 
 
 def rows_of(dataset: h5d.DatasetID, start: int, stop: int) -> h5s.SpaceID:
