@@ -5,8 +5,6 @@ Claims: at most 1.2 times h5py's reading and 1.5 times its writing; anonymous me
     python benchmarks/bench_hdf5.py [--memory [GB]]
 """
 
-import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from measure import anonymous_mb, in_turns, median, ratio, row, speed_or_memory
+from measure import in_turns, median, ratio, rises, row, speed_or_memory
 from trajloom import store
 from trajloom.formats import Source, hdf5
 
@@ -120,21 +118,8 @@ def speed(folder: Path) -> None:
 
 def peak(run: Callable[[], object]) -> tuple[float, float]:
     """Seconds, and how far anonymous memory rose above what it was, in MB."""
-    before, highest, done = anonymous_mb(), 0.0, threading.Event()
-
-    def watch() -> None:
-        nonlocal highest
-        while not done.wait(0.005):
-            highest = max(highest, anonymous_mb())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    start = time.perf_counter()
-    run()
-    took = time.perf_counter() - start
-    done.set()
-    watcher.join()
-    return took, highest - before
+    seconds, (rise,) = rises(run)
+    return seconds, rise
 
 
 def memory(folder: Path, gigabytes: float) -> None:

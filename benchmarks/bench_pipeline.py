@@ -11,8 +11,6 @@ PySpark cannot be installed beside us; its numbers were measured on a machine li
 """
 
 import shutil
-import threading
-import time
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +18,7 @@ import h5py
 import numpy as np
 
 from bench_hdf5 import SHAPES, arrays_of, write_with_h5py
-from measure import in_turns, median, ratio, row, speed_or_memory
+from measure import in_turns, median, ratio, rises, row, speed_or_memory
 from trajloom import Augmentation, Pipeline, batch_aug, global_aug, local_aug
 from trajloom.run.tasks import cluster
 
@@ -105,33 +103,10 @@ def speed(folder: Path) -> None:
 # ---- memory ----------------------------------------------------------------------------------------------------
 
 
-def anonymous(pid: int | str) -> float:
-    """Memory of a process that is not a file's, in MB (Linux)."""
-    try:
-        with open(f"/proc/{pid}/status") as status:
-            return next(int(line.split()[1]) / 1024 for line in status if line.startswith("RssAnon"))
-    except (OSError, StopIteration):
-        return 0.0
-
-
 def peaks(pids: list[int], run) -> tuple[float, float, float]:
     """Seconds, the highest rise of anonymous memory of this process, and of any worker, in MB."""
-    watched = ["self", *pids]
-    before, highest, done = [anonymous(p) for p in watched], [0.0] * len(watched), threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.01):
-            highest[:] = [max(h, anonymous(p)) for h, p in zip(highest, watched, strict=True)]
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    start = time.perf_counter()
-    run()
-    took = time.perf_counter() - start
-    done.set()
-    watcher.join()
-    rise = [h - b for h, b in zip(highest, before, strict=True)]
-    return took, rise[0], max(rise[1:])
+    seconds, (own, *workers) = rises(run, ["self", *pids])
+    return seconds, own, max(workers)
 
 
 def memory(folder: Path, demos: int) -> None:

@@ -6,9 +6,10 @@ import platform
 import statistics
 import sys
 import tempfile
+import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 Seconds = list[float]
@@ -41,10 +42,31 @@ def median(seconds: Seconds) -> float:
     return statistics.median(seconds)
 
 
-def anonymous_mb() -> float:
-    """Memory of this process that is not a file's, in MB (Linux)."""
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("RssAnon"))
+def anonymous_mb(process: int | str = "self") -> float:
+    """Memory of a process that is not a file's, in MB (Linux); 0 once it is gone."""
+    try:
+        with open(f"/proc/{process}/status") as status:
+            return next(int(line.split()[1]) / 1024 for line in status if line.startswith("RssAnon"))
+    except (OSError, StopIteration):
+        return 0.0
+
+
+def rises(run: Callable[[], object], processes: Sequence[int | str] = ("self",)) -> tuple[float, list[float]]:
+    """Seconds that something takes, and how far it lifts the anonymous memory of each process at most, in MB."""
+    before, highest, done = [anonymous_mb(p) for p in processes], [0.0] * len(processes), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.005):
+            highest[:] = [max(most, anonymous_mb(p)) for most, p in zip(highest, processes, strict=True)]
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    start = time.perf_counter()
+    run()
+    took = time.perf_counter() - start
+    done.set()
+    watcher.join()
+    return took, [most - first for most, first in zip(highest, before, strict=True)]
 
 
 def speed_or_memory(speed: Callable[[Path], None], memory: Callable[[Path, float], None], size: float) -> None:
