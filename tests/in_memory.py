@@ -1,5 +1,6 @@
 """Datasets that live in memory: real sources, small enough to write down."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -174,6 +175,13 @@ def generated(
         members.append(MemoryEpisode(plain.row, {**plain.columns, **lineage}))
     rows = [_attempt(k, k in successes) for k in range(attempts)]
     return MemorySource(header, members, attempt_rows=rows, **settings)
+
+
+def with_everything() -> MemorySource:
+    """Sparse numbers, a ledger of failed attempts, lineage, a model, and arrays that are no columns."""
+    xml = "<mujoco/>"
+    rest = [tables.Rest("a", "<f8", (), bytes(8)), tables.Rest("b", "<f8", (), bytes(8), 7)]
+    return generated([1, 4, 7, 8, 12], 14, xml={hashlib.sha256(xml.encode()).hexdigest(): xml}, rest_rows=rest)
 
 
 def _attempt(number: int, success: bool) -> dict[str, Any]:

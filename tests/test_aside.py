@@ -18,7 +18,6 @@ from trajloom.errors import DamagedFileError, TrajloomWarning
 from trajloom.formats import Loss, Source, _aside
 from trajloom.formats._columnar import ColumnarSource
 from trajloom.schema import Column, Header
-from trajloom.tables import Rest
 
 
 @dataclass(frozen=True)
@@ -95,13 +94,7 @@ def test_a_dataset_comes_back_whatever_part_of_it_the_format_holds(source, data,
 
 
 def test_ledger_lineage_models_and_sparse_numbers_come_back(tmp_path):
-    import hashlib
-
-    xml = "<mujoco/>"
-    source = in_memory.generated(
-        [1, 4, 7, 8, 12], 14, xml={hashlib.sha256(xml.encode()).hexdigest(): xml},
-        rest_rows=[Rest("a", "<f8", (), bytes(8)), Rest("b", "<f8", (), bytes(8), 7)],
-    )  # fmt: skip
+    source = in_memory.with_everything()
     native = replace(write(source, tmp_path, {"actions", "obs/image", "obs/force"}), part_bytes=1)
     found = back(native, tmp_path)
     assert len(found.parts()) == 5

@@ -1,6 +1,5 @@
 """LeRobot folders: any dataset comes back as it was, foreign ones are read as they are, and bad ones get an error."""
 
-import hashlib
 import io
 import json
 import shutil
@@ -23,7 +22,7 @@ from trajloom.formats import _columnar, lerobot
 from trajloom.formats.lerobot import files, rows
 from trajloom.formats.lerobot.names import our_names, our_path, their_name, their_names
 from trajloom.schema import Column, Header
-from trajloom.tables import Rest, rest_rows
+from trajloom.tables import rest_rows
 
 
 @pytest.fixture
@@ -66,11 +65,7 @@ def test_any_dataset_comes_back_as_it_was(source, tmp_path_factory):
 
 
 def test_ledger_lineage_models_and_sparse_numbers_come_back(tmp_path):
-    xml = "<mujoco/>"
-    source = in_memory.generated(
-        [1, 4, 7, 8, 12], 14, xml={hashlib.sha256(xml.encode()).hexdigest(): xml},
-        rest_rows=[Rest("a", "<f8", (), bytes(8)), Rest("b", "<f8", (), bytes(8), 7)],
-    )  # fmt: skip
+    source = in_memory.with_everything()
     lerobot.write(source, tmp_path / "out")
     assert_same(lerobot.read(tmp_path / "out"), source)
 

@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import random
 import shutil
 import zipfile
 from dataclasses import replace
@@ -43,15 +42,6 @@ def test_a_dataset_goes_to_any_url(tmp_path):
         assert_same(ours.read(url), source)
     ours.write(source, str(tmp_path / "x.zarr.zip"))
     assert_same(ours.read(f"zip://::{tmp_path}/x.zarr.zip"), source)
-
-
-@each_way
-def test_a_source_can_be_sent_to_other_processes(way, tmp_path):
-    path = str(tmp_path / f"out{way[1]}")
-    ours.write(in_memory.source(), path, options=options(way[0]))
-    source = ours.read(path)
-    list(source.parts()[0].steps())
-    assert_same(pickle.loads(pickle.dumps(source)), in_memory.source())
 
 
 # ---- another's Zarr -> our store -> the same Zarr --------------------------------------------------------------
@@ -379,28 +369,3 @@ def test_what_is_damaged_is_said_with_its_place(buffer):
     (buffer / "data" / "action" / ".zarray").write_text("{")
     with pytest.raises(DamagedFileError, match=r"data/action/.zarray is no JSON"):
         ours.read(buffer)
-
-
-@pytest.mark.filterwarnings("ignore::trajloom.errors.TrajloomWarning")
-@each_way
-def test_whatever_is_changed_in_a_file_only_errors_of_ours_come_out(way, tmp_path):
-    path = tmp_path / f"out{way[1]}"
-    ours.write(in_memory.source((2, 1)), path, options=options(way[0]))
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    rng = random.Random(way[0])
-    for _ in range(40):
-        file = rng.choice(files)
-        content = file.read_bytes()
-        if not content:
-            continue
-        changed = bytearray(content)
-        for _ in range(rng.choice([1, 1, 4, 30])):
-            changed[rng.randrange(len(changed))] = rng.randrange(256)
-        file.write_bytes(bytes(changed[: rng.choice([len(changed), len(changed), len(changed) // 2])]))
-        try:
-            ours.sniff(str(path))
-            read_all(path)
-        except TrajloomError:
-            pass
-        finally:
-            file.write_bytes(content)
