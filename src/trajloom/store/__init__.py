@@ -11,10 +11,10 @@ from trajloom.store.commits import Commit
 from trajloom.store.compaction import compact
 from trajloom.store.copy import write
 from trajloom.store.faults import findings
+from trajloom.store.part_writer import PartWriter
 from trajloom.store.reader import NATIVE, StoredDataset, StoredPart, is_store, open_store, read_header
 from trajloom.store.verify import verify
 from trajloom.store.writer import (
-    PartWriter,
     Writer,
     check_room,
     clean_orphans,

@@ -12,7 +12,8 @@ import pyarrow as pa
 from trajloom.errors import SettingsError
 from trajloom.folder import Folder, same_place
 from trajloom.formats import Part, Progress, Source
-from trajloom.store.writer import PartWriter, Writer, check_room, make_room, update_header
+from trajloom.store.part_writer import PartWriter
+from trajloom.store.writer import Writer, check_room, make_room, update_header
 
 THREADS = 3
 """Parts that are compressed at the same time; each holds a row group or two in memory."""
