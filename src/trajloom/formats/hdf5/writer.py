@@ -2,71 +2,33 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from h5py import h5d, h5f, h5g, h5o
+from h5py import h5f, h5g, h5o
 
 from trajloom.errors import SchemaError
 from trajloom.formats import Part, Progress, Source
 from trajloom.formats._aside import AsideWriter
-from trajloom.formats.hdf5.columns import LINEAGE_FOLDER
-from trajloom.formats.hdf5.create import Later, create, create_array, exists, put_rows, write_attrs, write_rest
+from trajloom.formats.hdf5.create import Later, create, create_array, exists, write_attrs, write_rest
 from trajloom.formats.hdf5.dialect import Dialect
 from trajloom.formats.hdf5.export import write_group
 from trajloom.formats.hdf5.frame import demo_attrs, interface_attrs, kept_attrs, mask_content
+from trajloom.formats.hdf5.lineage import ChosenSources, lineage_targets
 from trajloom.formats.hdf5.models import NamedModels
 from trajloom.formats.hdf5.native import Native, RestPaths, is_exact, is_spelled_as_hdf5
 from trajloom.formats.hdf5.part import ROOM
 from trajloom.formats.hdf5.scan import raw, unportable
 from trajloom.formats.hdf5.shelf import put_files
-from trajloom.formats.hdf5.storage import is_lossy, lossless
-from trajloom.formats.hdf5.values import ElementType, type_named, write_bytes
-from trajloom.schema import LINEAGE, Column, Header, path_of
-from trajloom.tables import Array, filled, rest_rows, to_numpy
+from trajloom.formats.hdf5.targets import Demo, Target, target_of, write_frames
+from trajloom.formats.hdf5.values import type_named, write_bytes
+from trajloom.schema import Column, path_of
+from trajloom.tables import filled, rest_rows, to_numpy
 
 OWN = ["episode_index", "name", "length", "success", "seed", "task", "splits", "model", "attrs"]
-
-
-@dataclass(frozen=True)
-class Target:
-    """A column and where it goes."""
-
-    column: Column
-    path: str
-    """From the demonstration."""
-    kind: ElementType
-    storage: Mapping[str, Any]
-
-
-def target_of(
-    column: Column, path: str, layout: Mapping[str, Any], packed: Mapping[str, Any], once: bool = False
-) -> Target:
-    """Where a column goes: a column that the file had lies as it did, a new one as loaders like it best."""
-    path = layout.get("renamed", {}).get(path_of(column.name), path)
-    # a frame a chunk, at gzip's quickest level: windows of frames are read at random, and level 4 takes twice the time
-    image = {"chunks": [*(() if once else (1,)), *column.shape], "filters": [[1, 1, [1]]]}
-    default = image if column.encoding == "image" else packed if column.shape or not once else {}
-    return Target(column, path, type_named(np.dtype(column.dtype).str), layout.get("columns", {}).get(path, default))
-
-
-@dataclass
-class Demo:
-    """A demonstration that is being written."""
-
-    index: int
-    group: h5g.GroupID
-    length: int
-    storage: Mapping[str, Any]
-    """Path -> how that dataset lies, where it is not as in the other episodes."""
-    rows: int = 0
-    open: dict[str, h5d.DatasetID] = field(default_factory=dict)
-    chosen: dict[int, int] = field(default_factory=dict)
-    """Subtask -> the source episode that it was made from."""
 
 
 class Writer:
@@ -271,58 +233,6 @@ class Writer:
             dataset = create(self.root, path, kind, shape, about.get("storage", {}))
             write_bytes(dataset, kind, content)
             write_attrs(dataset, self.header.attrs.get(path, {}) if self.exact else {}, self.later)
-
-
-def write_frames(demo: Demo, target: Target, values: Array) -> None:
-    """Write the next frames of a demonstration's array, which is made with the first of them."""
-    storage = demo.storage.get(target.path, target.storage)
-    if len(values) == demo.length:
-        create_array(demo.group, target.path, target.kind, values, storage)
-        return
-    dataset = demo.open.get(target.path)
-    if dataset is None:
-        shape = (demo.length, *values.shape[1:])
-        storage = lossless(storage) if is_lossy(storage) else storage
-        dataset = demo.open[target.path] = create(demo.group, target.path, target.kind, shape, storage)
-    put_rows(dataset, target.kind, values, demo.rows)
-
-
-def lineage_targets(header: Header, layout: Mapping[str, Any]) -> list[Target]:
-    """Where the lineage of generated steps goes."""
-    return [
-        target_of(Column(name=f"{kind}/{eef}", dtype=str(dtype)), f"{LINEAGE_FOLDER}/{kind}/{eef}", layout, {})
-        for eef in header.eefs
-        for kind, dtype in LINEAGE.items()
-    ]
-
-
-class ChosenSources:
-    """MimicGen's own account of the sources: `src_demo_labels` [T, 1] and `src_demo_inds` [S]."""
-
-    LABELS = target_of(Column(name="src_demo_labels", dtype="int64", shape=(1,)), "src_demo_labels", {}, {})
-    INDS = "src_demo_inds"
-
-    def __init__(self, header: Header, native: Native):
-        self.eef = header.eefs[0]
-        self.wanted = native.paths.claim(self.LABELS.path) and native.paths.claim(self.INDS)
-
-    def take(self, batch: pa.RecordBatch, spans: list[tuple[Demo, int, int]]) -> None:
-        """Write the labels of some frames, and note each subtask's source."""
-        columns = [batch.column(f"{kind}/{self.eef}") for kind in ("subtask", "source_episode")]
-        if not self.wanted or any(column.null_count for column in columns):
-            return
-        subtask, source = (column.to_numpy() for column in columns)
-        for demo, a, b in spans:
-            write_frames(demo, self.LABELS, source[a:b, None].astype(np.int64))
-            for number, first in zip(*np.unique(subtask[a:b], return_index=True), strict=True):
-                if number >= 0:
-                    demo.chosen.setdefault(int(number), int(source[a + first]))
-
-    def finish(self, demo: Demo) -> None:
-        """Write the sources, one for each subtask."""
-        if self.wanted and demo.chosen:
-            sources = np.array([source for _, source in sorted(demo.chosen.items())], dtype=np.int64)
-            create_array(demo.group, self.INDS, type_named("<i8"), sources, {})
 
 
 def _is_member(name: str) -> bool:
