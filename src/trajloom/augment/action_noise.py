@@ -11,8 +11,9 @@ from trajloom.augment._columns import chosen, is_float
 from trajloom.augment._robot import ACTIONS, arm_mask
 from trajloom.augmentation import Augmentation, RngOf, batch_aug
 from trajloom.batch import Batch
-from trajloom.edit.actions import Conversion, conversion_of
+from trajloom.edit.actions import conversion_of
 from trajloom.edit.columns import fits
+from trajloom.edit.converted import Conversion
 from trajloom.errors import LayoutError, SettingsError, SourceError
 from trajloom.schema import Column, Header
 from trajloom.tables import Array
