@@ -19,6 +19,7 @@ from trajloom.formats.lerobot.current import Current, Tasks
 from trajloom.formats.lerobot.episodes import EpisodeFile, extra_types, further, write_stats, write_tasks
 from trajloom.formats.lerobot.files import CHUNK_FILES, DATA_BYTES, VIDEO_BYTES, Cameras, DataFiles, place
 from trajloom.formats.lerobot.info import DATA_PATH, INFO, VIDEO_PATH
+from trajloom.formats.lerobot.meta import restore
 from trajloom.formats.lerobot.names import our_names
 from trajloom.formats.lerobot.plan import (
     MADE,
@@ -233,30 +234,13 @@ class Output:
         self.cameras.close()
         self.episodes.close()
         meta = self.draft / "meta"
-        known = self._restore_meta(meta)
+        known = restore(self.source, self.columns, meta)
         write_tasks(meta / "tasks.parquet", self.tasks.texts)
         write_stats(meta / "stats.json", self.episodes.totals, known)
         self.aside.finish(self.source.models())
         empty = {"empty": self.empty, "episodes": self.written}
         (self.draft / _aside.FOLDER / EMPTY).write_text(json.dumps(empty))
         (self.draft / INFO).write_text(json.dumps(self._info(), indent=4, ensure_ascii=False))
-
-    def _restore_meta(self, meta: Path) -> Mapping[str, Any]:
-        """Write further files of a LeRobot source's metadata; returns its statistics."""
-        stats: Mapping[str, Any] = {}
-        if not source_info(self.source.header):
-            return stats
-        for part in self.source.parts()[:1]:
-            for batch in part.rest():
-                for row in tables.rest_rows(batch):
-                    name = row.path.removeprefix("meta/")
-                    if row.path == "meta/stats.json" and row.data:
-                        stats = _json_object(row.data)
-                    elif row.path.startswith("meta/") and _is_plain(name) and row.data is not None:
-                        (meta / name).write_bytes(row.data)
-        features = source_info(self.source.header).get("features")
-        gone = set(features if isinstance(features, Mapping) else ()) - {n.name for n in self.columns} - MADE.keys()
-        return {name: found for name, found in stats.items() if name in gone}
 
     def _info(self) -> dict[str, Any]:
         known, videos = source_info(self.source.header), bool(self.cameras.numbers)
@@ -285,18 +269,6 @@ class Output:
 
 def _described(episodes: pa.Table) -> Iterator[Mapping[str, Any]]:
     yield from episodes.select(["episode_index", "length", "task", "attrs"]).to_pylist()
-
-
-def _is_plain(name: str) -> bool:
-    return bool(name) and not any(c in name for c in "/\\:\0") and name not in (".", "..", "info.json")
-
-
-def _json_object(data: bytes) -> Mapping[str, Any]:
-    try:
-        found = json.loads(data)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 # ---- columns ---------------------------------------------------------------------------------------------------
