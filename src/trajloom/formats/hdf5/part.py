@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from h5py import h5d, h5g
 
 from trajloom.errors import DamagedFileError, SchemaError
 from trajloom.formats.hdf5.columns import ABSENT, Plan
-from trajloom.formats.hdf5.file import Hdf5File, chunk_row_bytes, read_rows
+from trajloom.formats.hdf5.demo import OpenDemo
+from trajloom.formats.hdf5.file import Hdf5File
 from trajloom.formats.hdf5.models import digest, is_xml, model_of
-from trajloom.formats.hdf5.rest import BATCH_BYTES, Extras, array_rows, attrs_at, rest_of
-from trajloom.formats.hdf5.scan import UNREADABLE, first_line, portable
+from trajloom.formats.hdf5.rest import BATCH_BYTES, Extras, attrs_at, rest_of
 from trajloom.formats.hdf5.values import Typed, read_attrs, value_of
 from trajloom.schema import Header
 from trajloom.tables import Array, Rest, episodes_table, rest_batch, steps_rows
@@ -68,8 +67,8 @@ class Hdf5Part:
     def _inside(self, name: str) -> str:
         return f"{self.folder}/{name}" if self.folder else name
 
-    def _at(self, episode: int) -> str:
-        return self._inside(self.names[episode])
+    def _demo(self, file: Hdf5File, episode: int) -> OpenDemo:
+        return OpenDemo(file, self.path, self._inside(self.names[episode]), episode, int(self.lengths[episode]))
 
     def attempts(self) -> pa.Table:
         return self.header.schema_of("attempts").empty_table() if self.ledger is None else self.ledger
@@ -123,68 +122,26 @@ class Hdf5Part:
         buffers = [np.empty((rows, *plan.column.shape), dtype=plan.column.dtype) for plan in plans]
         flat = [buffer.reshape(rows, -1).view(np.uint8) for buffer in buffers]
         for episode, start, end in zip(chosen.tolist(), starts.tolist(), ends.tolist(), strict=True):
-            group = None
+            demo = self._demo(file, episode)
             for plan, buffer, raw in zip(plans, buffers, flat, strict=True):
                 offset = int(plan.where[episode])
                 if offset >= 0:
                     file.read_at(offset, raw[start:end])
                 else:
-                    group = group or file.group(self._at(episode))
-                    self._read(file, group, plan, episode, buffer[start:end])
+                    demo.read(plan, buffer[start:end])
         frames = np.arange(rows) - np.repeat(starts, lengths)
         return self._batch(plans, buffers, np.repeat(self.indices[chosen], lengths), frames)
 
     def _in_slices(self, file: Hdf5File, plans: Sequence[Plan], episode: int, most: int) -> Iterator[pa.RecordBatch]:
-        group = file.group(self._at(episode))
-        datasets = [self._kept_open(file, group, p, episode) if p.where[episode] < 0 else None for p in plans]
-        length = int(self.lengths[episode])
+        demo = self._demo(file, episode)
+        reads = [demo.forward(plan) for plan in plans]
+        length = demo.length
         for start in range(0, length, most):
             rows = min(most, length - start)
             buffers = [np.empty((rows, *plan.column.shape), dtype=plan.column.dtype) for plan in plans]
-            for plan, buffer, dataset in zip(plans, buffers, datasets, strict=True):
-                self._fill(file, group, plan, episode, buffer, dataset, start)
+            for read, buffer in zip(reads, buffers, strict=True):
+                read(start, buffer)
             yield self._batch(plans, buffers, np.full(rows, self.indices[episode]), np.arange(start, start + rows))
-
-    def _fill(
-        self,
-        file: Hdf5File,
-        group: h5g.GroupID,
-        plan: Plan,
-        episode: int,
-        into: np.ndarray,
-        dataset: h5d.DatasetID | None,
-        start: int,
-    ) -> None:
-        offset = int(plan.where[episode])
-        if offset >= 0:
-            file.read_at(offset + start * plan.column.nbytes, into.reshape(len(into), -1).view(np.uint8))
-        else:
-            self._read(file, group, plan, episode, into, dataset, start)
-
-    def _kept_open(self, file: Hdf5File, group: h5g.GroupID, plan: Plan, episode: int) -> h5d.DatasetID:
-        try:
-            return file.dataset(group, plan.path, chunk_row_bytes(file.dataset(group, plan.path)))
-        except UNREADABLE as error:
-            raise self._damage(plan, episode, error) from error
-
-    def _read(
-        self,
-        file: Hdf5File,
-        group: h5g.GroupID,
-        plan: Plan,
-        episode: int,
-        into: np.ndarray,
-        dataset: h5d.DatasetID | None = None,
-        start: int | None = None,
-    ) -> None:
-        try:
-            read_rows(dataset or file.dataset(group, plan.path), plan, into, start)
-        except UNREADABLE as error:
-            raise self._damage(plan, episode, error) from error
-
-    def _damage(self, plan: Plan, episode: int, error: Exception) -> DamagedFileError:
-        said = f"{self._at(episode)}/{plan.path} cannot be read ({first_line(error)})"
-        return DamagedFileError(f'{self.path}: {said}; the whole episodes can be read with on_error="skip"')
 
     def _batch(self, plans: Sequence[Plan], buffers: Sequence[Array], episodes: Array, frames: Array) -> pa.RecordBatch:
         columns = {plan.column.name: buffer for plan, buffer in zip(plans, buffers, strict=True)}
@@ -202,48 +159,8 @@ class Hdf5Part:
         """(demonstration, what is wrong with its values): cannot be unpacked, or actions that are not finite."""
         with Hdf5File(self.path, self.stamp) as file:
             for i, name in enumerate(self.names):
-                for said in self._faults_of(file, i, only_actions):
+                for said in self._demo(file, i).faults(self.plans, self.rest_paths.get(i, ()), only_actions):
                     yield name, said
-
-    def _faults_of(self, file: Hdf5File, i: int, only_actions: bool) -> Iterator[str]:
-        group = file.group(self._at(i))
-        for plan in self.plans:
-            is_actions = plan.column.name == "actions" and plan.table == "steps"
-            if plan.where[i] == ABSENT or ((plan.where[i] >= 0 or only_actions) and not is_actions):
-                continue
-            bad = []
-            try:
-                for values in self._slices(file, group, plan, i):
-                    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1) if is_actions else True
-                    bad.append(np.broadcast_to(~np.asarray(finite), (len(values),)))
-            except DamagedFileError as error:
-                yield str(error)
-                continue
-            wrong = np.flatnonzero(np.concatenate(bad)) if is_actions and bad else []
-            if len(wrong):
-                yield f"{plan.path} is not finite in {len(wrong)} of {self.lengths[i]} steps (first: {wrong[0]})"
-        if not only_actions:
-            for path in self.rest_paths.get(i, ()):
-                yield from self._fault_of_rest(file, group, path)
-
-    def _slices(self, file: Hdf5File, group: h5g.GroupID, plan: Plan, i: int) -> Iterator[Array]:
-        if plan.table == "episodes":
-            values = np.empty(plan.column.shape, dtype=plan.column.dtype)
-            self._read(file, group, plan, i, values)
-            return
-        rows = max(1, BATCH_BYTES // max(1, plan.column.nbytes))
-        dataset = self._kept_open(file, group, plan, i) if plan.where[i] < 0 else None
-        for start in range(0, int(self.lengths[i]), rows):
-            values = np.empty((min(rows, int(self.lengths[i]) - start), *plan.column.shape), dtype=plan.column.dtype)
-            self._fill(file, group, plan, i, values, dataset, start)
-            yield values
-
-    def _fault_of_rest(self, file: Hdf5File, group: h5g.GroupID, path: str) -> Iterator[str]:
-        try:
-            for _ in array_rows(file, group, path, None):
-                pass
-        except UNREADABLE as error:
-            yield f"{portable(path)} cannot be read ({first_line(error)})"
 
     # ---- episodes ----------------------------------------------------------------------------------------------
 
@@ -252,17 +169,17 @@ class Hdf5Part:
             return episodes_table(self.header, [self._row(file, i) for i in range(len(self.names))])
 
     def _row(self, file: Hdf5File, i: int) -> dict[str, Any]:
-        group = file.group(self._at(i))
-        attrs = self._attrs(file, group, i)
+        demo = self._demo(file, i)
+        attrs = self._attrs(demo)
         own = attrs[""]
-        xml = model_of(own.get("model_file"), file.folder, f"{file.path}: {self._at(i)}")
+        xml = model_of(own.get("model_file"), file.folder, f"{file.path}: {demo.where}")
         if xml is not None and is_xml(str(value_of(own["model_file"]))):
             own["model_file"] = {"dtype": own["model_file"]["dtype"], "model": True}
         env_name = (self.header.env_args or {}).get("env_name")
         row = {
             "episode_index": int(self.indices[i]),
             "name": self.names[i],
-            "length": int(self.lengths[i]),
+            "length": demo.length,
             "success": _value(own, "success", bool),
             "seed": _value(own, "seed", int) if self.seeds else None,
             "task": _value(own, "task", str) if self.tasks else env_name if isinstance(env_name, str) else self.task,
@@ -273,22 +190,23 @@ class Hdf5Part:
         for plan in self.plans:
             if plan.table == "episodes" and plan.where[i] != ABSENT:
                 row[plan.column.name] = values = np.empty(plan.column.shape, dtype=plan.column.dtype)
-                self._read(file, group, plan, i, values)
+                demo.read(plan, values)
         found = row.get(self.outcome or "")
         if found is not None and found.dtype == bool and not found.shape:
             row["success"] = bool(found)
         return row
 
-    def _attrs(self, file: Hdf5File, group: h5g.GroupID, i: int) -> dict[str, dict[str, Any]]:
-        attrs: dict[str, dict[str, Any]] = {"": read_attrs(group)}
+    def _attrs(self, demo: OpenDemo) -> dict[str, dict[str, Any]]:
+        i = demo.number
+        attrs: dict[str, dict[str, Any]] = {"": read_attrs(demo.group)}
         said = self.num_samples[i]
-        if said is not None and said != self.lengths[i]:
+        if said is not None and said != demo.length:
             # it was wrong in the file: so it stays, as long as the episode stays as it was
-            attrs[""]["num_samples"]["length"] = int(self.lengths[i])
+            attrs[""]["num_samples"]["length"] = demo.length
         elsewhere = {*self.rest_paths.get(i, ()), *self.empty_groups.get(i, ())}
         for path in self.with_attrs.get(i, ()):
             if path not in elsewhere:
-                attrs[path] = attrs_at(file, group, path)
+                attrs[path] = attrs_at(demo.file, demo.group, path)
         if i in self.storage:
             attrs[ROOM] = {"storage": self.storage[i]}
         return attrs
