@@ -1,6 +1,7 @@
 """Which path a column of a Parquet file has with us: dots and fields of structs become slashes."""
 
 from collections.abc import Iterable
+from typing import Any
 
 Leaf = tuple[str, ...]
 """Names of a column and of the fields of structs that lead to its values."""
@@ -41,3 +42,8 @@ def _clean(path: str) -> str:
 def _parents(path: str) -> set[str]:
     names = path.split("/")
     return {"/".join(names[:i]) for i in range(1, len(names))}
+
+
+def leaf_of(said: Any) -> Leaf:
+    """A leaf, from JSON."""
+    return tuple(str(name) for name in said)

@@ -17,7 +17,7 @@ from trajloom.formats.parquet import embedded
 from trajloom.formats.parquet import plan as plans
 from trajloom.formats.parquet.files import SUFFIX
 from trajloom.formats.parquet.plan import Plan, Rows
-from trajloom.formats.parquet.source import ARROW, unpacked
+from trajloom.formats.parquet.rows import ARROW, unpacked
 from trajloom.parquet import ParquetFile
 
 Shape = Literal["one", "episode"]

@@ -12,9 +12,9 @@ from trajloom.errors import SchemaError
 from trajloom.formats import Source
 from trajloom.formats.parquet import kinds
 from trajloom.formats.parquet.leaves import leaves_in
-from trajloom.formats.parquet.names import Leaf, paths
+from trajloom.formats.parquet.names import Leaf, leaf_of, paths
 from trajloom.formats.parquet.roles import Roles
-from trajloom.formats.parquet.source import digest, leaf_of
+from trajloom.formats.parquet.source import digest
 from trajloom.schema import Column, Header, lineage_columns, path_of, stored_name
 
 OWN = (
