@@ -9,9 +9,10 @@ import numpy as np
 from h5py import h5d, h5g, h5p, h5s, h5t
 
 from trajloom.errors import TrajloomWarning
+from trajloom.formats.hdf5.attrs import write_attr
 from trajloom.formats.hdf5.scan import raw, text, unportable
 from trajloom.formats.hdf5.storage import created, is_lossy, lossless
-from trajloom.formats.hdf5.values import ElementType, read_bytes, rows_of, type_named, write_attr, write_bytes
+from trajloom.formats.hdf5.values import ElementType, read_bytes, rows_of, type_named, write_bytes
 from trajloom.tables import Array, Rest
 
 Later = list[Callable[[], None]]

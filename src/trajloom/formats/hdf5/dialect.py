@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from trajloom.formats.hdf5.values import Typed, spell
+from trajloom.formats.hdf5.attrs import Typed, spell
 from trajloom.schema import Column, Header
 
 Attrs = Mapping[str, Mapping[str, Typed]]

@@ -17,9 +17,9 @@ from trajloom.findings import Finding
 from trajloom.formats import Source
 from trajloom.formats._place import local_file
 from trajloom.formats._view import PartView, View
+from trajloom.formats.hdf5.attrs import Typed, spell, value_of
 from trajloom.formats.hdf5.dialect import ROBOMIMIC
 from trajloom.formats.hdf5.survey import scan
-from trajloom.formats.hdf5.values import Typed, spell, value_of
 
 REPAIRED = re.compile(r"`total` says |`num_samples` is wrong |mask/.* lists \d+ demonstrations that are not there")
 """How the reader's warnings begin of what `repaired` sets right."""

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 from h5py import h5g, h5o
 
+from trajloom.formats.hdf5.attrs import read_attrs
 from trajloom.formats.hdf5.file import Hdf5File
 from trajloom.formats.hdf5.rest import rows_together
 from trajloom.formats.hdf5.scan import Walker, raw
 from trajloom.formats.hdf5.storage import Signature
-from trajloom.formats.hdf5.values import read_attrs, read_bytes, type_of
+from trajloom.formats.hdf5.values import read_bytes, type_of
 
 
 def equal(file_a: str | os.PathLike[str], file_b: str | os.PathLike[str]) -> list[str]:

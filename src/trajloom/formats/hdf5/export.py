@@ -17,21 +17,13 @@ import pyarrow as pa
 from h5py import h5d, h5g, h5s
 
 from trajloom.errors import DamagedFileError
+from trajloom.formats.hdf5.attrs import read_attr, read_attrs, spell, value_of, write_attr
 from trajloom.formats.hdf5.create import create
 from trajloom.formats.hdf5.dialect import Dialect
 from trajloom.formats.hdf5.layout import MARK
 from trajloom.formats.hdf5.scan import first_line, opened, raw
 from trajloom.formats.hdf5.told import Told
-from trajloom.formats.hdf5.values import (
-    read_attr,
-    read_attrs,
-    spell,
-    type_named,
-    type_of,
-    value_of,
-    write_attr,
-    write_bytes,
-)  # fmt: skip
+from trajloom.formats.hdf5.values import type_named, type_of, write_bytes
 from trajloom.schema import Column, Header
 from trajloom.tables import Array
 

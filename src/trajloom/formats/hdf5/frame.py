@@ -4,9 +4,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from trajloom.formats.hdf5.attrs import Typed, spell, value_of
 from trajloom.formats.hdf5.layout import env_args_of
 from trajloom.formats.hdf5.scan import raw
-from trajloom.formats.hdf5.values import Typed, spell, value_of
 from trajloom.schema import Header
 
 Attrs = dict[str, Typed]

@@ -11,10 +11,11 @@ from typing import Any
 from h5py import h5d, h5g, h5o
 
 from trajloom.errors import HostileFileError, LayoutError
+from trajloom.formats.hdf5.attrs import Typed, read_attrs, value_of
 from trajloom.formats.hdf5.dialect import Dialect
 from trajloom.formats.hdf5.scan import UNREADABLE, Walker, members, opened, portable, raw, text
 from trajloom.formats.hdf5.storage import PLAIN, spellings, storage_of
-from trajloom.formats.hdf5.values import ElementType, Typed, read_attrs, read_bytes, value_of
+from trajloom.formats.hdf5.values import ElementType, read_bytes
 
 EMPTY = "there is no demonstration in it"
 MARK = "trajloom"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trajloom.errors import HostileFileError, TrajloomWarning
-from trajloom.formats.hdf5.values import Typed, value_of
+from trajloom.formats.hdf5.attrs import Typed, value_of
 
 MAX_MODEL_BYTES = 64 << 20
 FOLDERS = (".", "models")

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from trajloom.errors import DamagedFileError, SchemaError
+from trajloom.formats.hdf5.attrs import Typed, read_attrs, value_of
 from trajloom.formats.hdf5.columns import ABSENT, Plan
 from trajloom.formats.hdf5.demo import OpenDemo
 from trajloom.formats.hdf5.file import Hdf5File
 from trajloom.formats.hdf5.models import digest, is_xml, model_of
 from trajloom.formats.hdf5.rest import BATCH_BYTES, Extras, attrs_at, rest_of
-from trajloom.formats.hdf5.values import Typed, read_attrs, value_of
 from trajloom.schema import Header
 from trajloom.tables import Array, Rest, episodes_table, rest_batch, steps_rows
 

@@ -7,10 +7,11 @@ from typing import Any
 from h5py import h5g, h5o
 
 from trajloom.errors import DamagedFileError
+from trajloom.formats.hdf5.attrs import Typed, read_attrs
 from trajloom.formats.hdf5.file import Hdf5File, chunk_row_bytes
 from trajloom.formats.hdf5.scan import UNREADABLE, first_line, portable, raw
 from trajloom.formats.hdf5.storage import Signature, spellings, storage_of
-from trajloom.formats.hdf5.values import Typed, read_attrs, read_bytes, type_of
+from trajloom.formats.hdf5.values import read_bytes, type_of
 from trajloom.tables import Rest
 
 BATCH_BYTES = 16 << 20

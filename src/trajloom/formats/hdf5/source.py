@@ -16,6 +16,7 @@ from trajloom.formats import OnError, Source, _aside
 from trajloom.formats._env_args import control_hz_of
 from trajloom.formats._parts import part_bounds
 from trajloom.formats._place import local_file
+from trajloom.formats.hdf5.attrs import read_attr, value_of
 from trajloom.formats.hdf5.columns import ABSENT, Plan
 from trajloom.formats.hdf5.dialect import Dialect
 from trajloom.formats.hdf5.export import restored
@@ -25,7 +26,6 @@ from trajloom.formats.hdf5.models import Models, model_of
 from trajloom.formats.hdf5.part import Hdf5Part
 from trajloom.formats.hdf5.shelf import Hdf5Shelf
 from trajloom.formats.hdf5.survey import Faults, Scan, scan
-from trajloom.formats.hdf5.values import read_attr, value_of
 from trajloom.schema import Header
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from h5py import h5g
 
 from trajloom.errors import DamagedFileError, HostileFileError
+from trajloom.formats.hdf5.attrs import Typed, read_attr, read_attrs, value_of
 from trajloom.formats.hdf5.columns import Decision, decide
 from trajloom.formats.hdf5.dialect import Dialect
 from trajloom.formats.hdf5.export import mark_of, read_attempts, read_fields, read_lengths
@@ -19,7 +20,6 @@ from trajloom.formats.hdf5.rest import Extras, attrs_at
 from trajloom.formats.hdf5.scan import UNREADABLE, Facts, Tree, Walker, first_line, opened, portable, raw
 from trajloom.formats.hdf5.shelf import files_of
 from trajloom.formats.hdf5.told import Told
-from trajloom.formats.hdf5.values import Typed, read_attr, read_attrs, value_of
 from trajloom.tables import Array
 
 Faults = dict[str, list[str]]

@@ -10,11 +10,11 @@ from typing import Any
 
 from h5py import h5g
 
+from trajloom.formats.hdf5.attrs import Typed, read_attr, spell, value_of
 from trajloom.formats.hdf5.dialect import Attrs, Dialect
 from trajloom.formats.hdf5.layout import env_args_of
 from trajloom.formats.hdf5.recognise import has_group
 from trajloom.formats.hdf5.scan import opened
-from trajloom.formats.hdf5.values import Typed, read_attr, spell, value_of
 from trajloom.schema import Column, Header, path_of
 
 ISAAC_TYPE = 2

@@ -6,10 +6,10 @@ from typing import Any, Literal
 from h5py import h5g
 
 from trajloom.errors import UnknownNameError
+from trajloom.formats.hdf5.attrs import spell
 from trajloom.formats.hdf5.dialect import Dialect
 from trajloom.formats.hdf5.recognise import has_group
 from trajloom.formats.hdf5.scan import opened
-from trajloom.formats.hdf5.values import spell
 from trajloom.schema import Header
 
 STEMS = {"episode_00000": "episode_{:05d}", "episode_0": "episode_{}"}
