@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
 
 from trajloom.errors import SettingsError
 
-_SEARCH = ("tries", "back", "step_budget", "hold", "check", "patience", "adapt", "round", "floor")
+_NEED_TRIES = ("back", "step_budget", "hold", "check", "adapt")
 
-_NO_SEARCH = (0, None, 1, None, False)
+_SEARCH = ("tries", *_NEED_TRIES, "patience", "round", "floor")
 
 
 class AtLeast(NamedTuple):
@@ -70,7 +70,7 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise SettingsError(f"{name} must be >= {least}, got {value}")
-        if self.tries == 1 and (self.back, self.step_budget, self.hold, self.check, self.adapt) != _NO_SEARCH:
+        if self.tries == 1 and any(getattr(self, name) != getattr(Settings, name) for name in _NEED_TRIES):
             raise SettingsError("back, step_budget, hold, check and adapt are for attempts that go back: tries above 1")
         if not 0 < self.floor <= 1:
             raise SettingsError(f"floor must be above 0 and at most 1, got {self.floor}")
