@@ -6,6 +6,7 @@ from typing import Any
 
 from trajloom.formats._zarr.names import PER_EPISODE, fitting, read_name
 from trajloom.formats._zarr.nodes import Node
+from trajloom.formats._zarr.remembered import remembered
 from trajloom.formats._zarr.settings import WriteOptions
 from trajloom.schema import Column, Header, path_of, stored_name
 
@@ -46,7 +47,7 @@ class Plan:
 def plan(header: Header, options: WriteOptions) -> Plan:
     """Decide for every column."""
     exact = header.layout.get("format") == "zarr"
-    known = known_nodes(header.layout) if exact else {}
+    known = remembered(header.layout) if exact else {}
     renamed = header.layout.get("renamed", {}) if exact else {}
     used: list[str] = []
     episodes = {c.name: path_of(c.name) for c in header.episodes if path_of(c.name).startswith(PER_EPISODE)}
@@ -57,15 +58,6 @@ def plan(header: Header, options: WriteOptions) -> Plan:
     steps = {c.name: renamed.get(c.name, path_of(c.name)) for c in header.steps}
     steps = {name: path for name, path in steps.items() if not path.startswith(PER_EPISODE)}
     return Plan(options.of(known), exact, known, fitting(header.steps, steps, used), episodes)
-
-
-def known_nodes(layout: Mapping[str, Any]) -> dict[str, Node]:
-    """Nodes of the source by path, without their attributes (an empty place for them is {})."""
-    nodes = {}
-    for path, about in layout.get("nodes", {}).items():
-        path = "" if path == "/" else path
-        nodes[path] = Node(path, dict(about["meta"]), {} if about["attrs"] else None)
-    return nodes
 
 
 def with_attrs(node: Node, attrs: Mapping[str, Any]) -> Node:

@@ -12,7 +12,8 @@ from trajloom.formats._env_args import control_hz_of
 from trajloom.formats._zarr.arrays import MAX_ROW_BYTES, absent_files, check_whole, whole
 from trajloom.formats._zarr.attrs import env_args_of, typed
 from trajloom.formats._zarr.names import PER_EPISODE
-from trajloom.formats._zarr.nodes import Hierarchy, Json, Node, walk
+from trajloom.formats._zarr.nodes import Hierarchy, Node, walk
+from trajloom.formats._zarr.remembered import remember
 from trajloom.formats._zarr.tree import Tree
 from trajloom.schema import Column, Header, stored_name
 from trajloom.tables import Array
@@ -142,13 +143,10 @@ def _column(name: str, node: Node) -> Column:
 
 def _layout(found: Hierarchy, scan: Scan) -> dict[str, Any]:
     """How it lies in its files: metadata of all nodes, and which have a place for attributes."""
-    nodes: dict[str, Json] = {
-        path or "/": {"meta": n.meta, "attrs": n.attrs is not None} for path, n in found.nodes.items()
-    }
     renamed = {name: node.path.removeprefix("data/") for name, node in scan.steps.items()}
     return {
         "format": "zarr",
-        "nodes": nodes,
+        "nodes": remember(found.nodes),
         "renamed": {name: path for name, path in renamed.items() if stored_name(path) != name},
         "numbered": sorted(scan.own),
         "consolidated": found.consolidated,

@@ -6,6 +6,7 @@ from typing import Any
 
 from trajloom.formats._zarr.names import clashes, fitting, is_path, read_name
 from trajloom.formats._zarr.nodes import Json, Node
+from trajloom.formats._zarr.remembered import remembered
 from trajloom.formats._zarr.settings import WriteOptions
 from trajloom.formats.zarr_demos.decide import MAX_EPISODE_BYTES
 from trajloom.formats.zarr_demos.demo import rank
@@ -60,11 +61,7 @@ class Plan:
 def plan(header: Header, options: WriteOptions) -> Plan:
     """Decide for every column."""
     layout = header.layout if header.layout.get("format") == "zarr_demos" else {}
-    known: dict[str, Node] = {}
-    for path, about in layout.get("nodes", {}).items():
-        path = "" if path == "/" else path
-        known[path] = Node(path, about["meta"], {} if about["attrs"] else None)
-    renamed, used = layout.get("renamed", {}), list[str]()
+    known, renamed, used = remembered(layout), layout.get("renamed", {}), list[str]()
     steps = {column.name: renamed.get(column.name, path_of(column.name)) for column in header.steps}
     if any(path == "actions" and header.column(name).nullable for name, path in steps.items()):
         # where no episode has `actions`, the reader would take `action` for them

@@ -12,6 +12,7 @@ from trajloom.formats._env_args import control_hz_of
 from trajloom.formats._zarr.arrays import check_whole
 from trajloom.formats._zarr.attrs import env_args_of, typed, without
 from trajloom.formats._zarr.nodes import Node, below, read_node, walk
+from trajloom.formats._zarr.remembered import remember
 from trajloom.formats._zarr.tree import Tree
 from trajloom.formats.zarr_demos.decide import Decision, decide
 from trajloom.formats.zarr_demos.demo import Demo, rank
@@ -92,7 +93,7 @@ def _header(frame: Mapping[str, Node], scan: Scan, oddities: list[str], consolid
     )
     layout = {
         "format": "zarr_demos",
-        "nodes": {path or "/": {"meta": n.meta, "attrs": n.attrs is not None} for path, n in frame.items()},
+        "nodes": remember(frame),
         "demo": common,
         "popped": popped,
         "renamed": scan.decision.renamed,
