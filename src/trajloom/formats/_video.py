@@ -11,7 +11,8 @@ from trajloom.errors import DamagedFileError, MissingExtraError, SettingsError, 
 from trajloom.tables import Array
 
 CODECS = {
-    "h264": ("libx264", {}),
+    # what x264 otherwise computes with a processor's own instructions differs, even from run to run
+    "h264": ("libx264", {"x264-params": "cpu-independent=1"}),
     # hvc1 is the tag that QuickTime plays; x265 would print its settings
     "hevc": ("libx265", {"x265-params": "log-level=error:pools=1:frame-threads=1"}),
 }
