@@ -28,8 +28,8 @@ from trajloom.errors import (
 )
 from trajloom.formats import mcap
 from trajloom.formats._video import frames
-from trajloom.formats.mcap import container
 from trajloom.formats.mcap.definitions import parse
+from trajloom.formats.mcap.files import MAGIC
 from trajloom.formats.mcap.wire import values_of
 from trajloom.schema import check
 
@@ -465,7 +465,7 @@ def chunk_record(kind: str, packed: bytes, size: int) -> bytes:
 
 def with_chunk(path, record: bytes) -> str:
     header = struct.pack("<BQII", 1, 8, 0, 0)
-    path.write_bytes(container.MAGIC + header + record + struct.pack("<BQI", 15, 4, 0) + container.MAGIC)
+    path.write_bytes(MAGIC + header + record + struct.pack("<BQI", 15, 4, 0) + MAGIC)
     return str(path)
 
 

@@ -24,8 +24,8 @@ from collections.abc import Iterator
 from trajloom.findings import Finding
 from trajloom.formats import OnError
 from trajloom.formats._columnar import ColumnarSource
-from trajloom.formats.mcap.container import looks_like_mcap
 from trajloom.formats.mcap.doctoring import findings as _findings
+from trajloom.formats.mcap.files import looks_like_mcap
 from trajloom.formats.mcap.options import ReadOptions
 from trajloom.formats.mcap.source import read_source
 

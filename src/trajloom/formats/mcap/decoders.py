@@ -7,9 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from trajloom.errors import DamagedFileError, SchemaError
-from trajloom.formats.mcap.container import Channel
 from trajloom.formats.mcap.definitions import Message, parse
 from trajloom.formats.mcap.images import CompressedImages, RawImages
+from trajloom.formats.mcap.records import Channel
 from trajloom.formats.mcap.wire import TEXT, UNEVEN, Value, values_of
 
 Described = tuple[np.dtype, tuple[int, ...]] | str

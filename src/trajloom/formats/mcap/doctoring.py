@@ -12,7 +12,9 @@ from typing import Any
 
 from trajloom.errors import DamagedFileError, HostileFileError
 from trajloom.findings import Finding
-from trajloom.formats.mcap.container import CHUNK, DATA_END, MAGIC, Index, Log, files_of, records
+from trajloom.formats.mcap.files import MAGIC, files_of
+from trajloom.formats.mcap.log import Log
+from trajloom.formats.mcap.records import CHUNK, DATA_END, Index, records
 
 FOOTER, CHUNK_INDEX, STATISTICS = 2, 8, 11
 """Opcodes of records."""

@@ -12,8 +12,9 @@ from trajloom.errors import LayoutError, TrajloomWarning
 from trajloom.folder import Folder
 from trajloom.formats import OnError
 from trajloom.formats._columnar import ColumnarSource, Values, with_nulls
-from trajloom.formats.mcap.container import files_of, looks_like_mcap, records_library
+from trajloom.formats.mcap.files import files_of, looks_like_mcap
 from trajloom.formats.mcap.options import ReadOptions
+from trajloom.formats.mcap.records import records_library
 from trajloom.formats.mcap.survey import Seen, merged
 from trajloom.formats.mcap.ticks import Episode, episodes_of, the_clock
 from trajloom.formats.mcap.topics import UNREADABLE, LogFile, Topic, open_file

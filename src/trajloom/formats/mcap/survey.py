@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajloom.errors import DamagedFileError, HostileFileError
-from trajloom.formats.mcap.container import Channel, Log, Messages
 from trajloom.formats.mcap.decoders import Decoder, Described
+from trajloom.formats.mcap.log import Log
+from trajloom.formats.mcap.records import Channel, Messages
 
 Describe = Callable[[memoryview], Mapping[str, Described]]
 MAX_PATHS = 10_000

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trajloom.errors import DamagedFileError, HostileFileError, SchemaError
-from trajloom.formats.mcap.container import Channel, Index, Log, Messages, as_times
 from trajloom.formats.mcap.decoders import Decoder, decoder_of
+from trajloom.formats.mcap.log import Log
+from trajloom.formats.mcap.records import Channel, Index, Messages, as_times
 from trajloom.formats.mcap.survey import Seen, naming, survey
 from trajloom.tables import Array
 
@@ -20,7 +21,7 @@ class Topic:
     schema: str
     decoder: Decoder
     where: Array
-    """(n, 3) int64: chunk, start and size of each message; see `container.Messages`."""
+    """(n, 3) int64: chunk, start and size of each message; see `records.Messages`."""
     times: Array
     """(n,) int64, ns, rising."""
     fields: Mapping[str, Seen]
