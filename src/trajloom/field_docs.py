@@ -3,10 +3,13 @@
 import ast
 import inspect
 import textwrap
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 
-def field_docs(cls: Any) -> dict[str, str]:
+@cache
+def field_docs(cls: Any) -> Mapping[str, str]:
     """Field -> the string that stands below it in the source of a dataclass."""
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     assert isinstance(body, ast.ClassDef)

@@ -41,8 +41,10 @@ def said(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _option(field: "Field[Any]", flags: Mapping[str, str], panel: str) -> inspect.Parameter:
     name, kind = field.name, get_type_hints(Settings)[field.name]
     choices = [choice for part in get_args(kind) if get_origin(part) is Literal for choice in get_args(part)]
+    flag = name.replace("_", "-")
+    usual = f"--{flag}/--no-{flag}" if field.default is True else f"--{flag}"
     option = typer.Option(
-        flags.get(name, f"--{name.replace('_', '-')}"),
+        flags.get(name, usual),
         help=field_docs(Settings)[name].replace("\n", " "),
         min=bounds().get(name),
         callback=_one_of(choices) if choices else None,
