@@ -1,8 +1,10 @@
 """What all tests share: which files need the simulator, and where the real files are that do not ship."""
 
+import ctypes
 import gc
 import os
 import re
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,7 +40,7 @@ def cache_of_the_tests(tmp_path_factory) -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def scenes_go_with_their_file(request) -> Iterator[None]:
-    """A file's scenes, of 0.1 GB each, are let go of when its tests are done."""
+    """A file's scenes, of 0.1 GB each, are let go of when its tests are done, and go back to the system."""
     yield
     mine = [thing for thing in vars(request.module).values() if hasattr(thing, "cache_clear")]
     mine = [thing for thing in mine if thing.__module__ == request.module.__name__]
@@ -46,6 +48,15 @@ def scenes_go_with_their_file(request) -> Iterator[None]:
         thing.cache_clear()
     if mine or request.node.get_closest_marker("sim"):
         gc.collect()
+        if sys.platform == "linux":
+            # the C library keeps what was freed: gigabytes of models, in pieces, by the end of a run
+            getattr(ctypes.CDLL(None), "malloc_trim", int)(0)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end, so the garbage collector need not look at it over and over again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_report_header() -> list[str]:
