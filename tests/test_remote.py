@@ -43,22 +43,29 @@ def server():
         process.kill()
 
 
-@pytest.fixture
-def bucket(server, monkeypatch):
-    """A fresh bucket, found through the environment as a user's would be."""
+@pytest.fixture(scope="module")
+def s3(server):
+    """A client, found through the environment as a user's would be; to make one takes longer than a test."""
     import s3fs
 
-    for name, value in {
-        "AWS_ENDPOINT_URL": server, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "AWS_ENDPOINT_URL": server, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
+        }.items():  # fmt: skip
+            patch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield fsspec.filesystem("s3")
     s3fs.S3FileSystem.clear_instance_cache()
-    fs = fsspec.filesystem("s3")
+
+
+@pytest.fixture
+def bucket(s3):
+    """A fresh bucket."""
     name = f"bucket-{os.urandom(4).hex()}"
-    fs.mkdir(name)
+    s3.mkdir(name)
     yield f"s3://{name}"
-    fs.rm(name, recursive=True)
+    s3.rm(name, recursive=True)
 
 
 def test_our_own_dataset_is_written_to_s3_read_from_it_and_committed_last(bucket):
