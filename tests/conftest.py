@@ -98,10 +98,13 @@ def _turn(file: str, marks: set[str]) -> int:
 
 @pytest.fixture(scope="module")
 def two_threads():
-    """The address of a cluster of one worker with two threads, which the runs of a file share."""
-    from trajloom.run.cluster import connect
+    """The address of a cluster of one worker with two threads, which the runs of a file share.
 
-    with connect(workers=1, envs_per_worker=2, scheduler=None) as client:
+    The worker, and those that come in its place where a test ends it, is forked from a process that has imported.
+    """
+    from trajloom.run.tasks import cluster
+
+    with cluster(workers=1, threads=2, imported=("robosuite", "trajloom.sim.scene")) as client:
         assert client.scheduler is not None
         yield client.scheduler.address
 
