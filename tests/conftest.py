@@ -53,10 +53,16 @@ def scenes_go_with_their_file(request) -> Iterator[None]:
             getattr(ctypes.CDLL(None), "malloc_trim", int)(0)
 
 
-def pytest_collection_finish() -> None:
-    """What was imported stays to the end, so the garbage collector need not look at it over and over again."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported stays to the end, so the garbage collector need not look at it over and over again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_report_header() -> list[str]:
