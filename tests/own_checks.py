@@ -20,3 +20,8 @@ def odd(scene: Scene, eef: str, subtask: int) -> object:
 
 
 NO_FUNCTION = 3
+
+
+def only_the_first_subtask(scene: Scene, eef: str, subtask: int) -> bool:
+    """Says no to every subtask but the first."""
+    return subtask == 0

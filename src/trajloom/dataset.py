@@ -10,6 +10,7 @@ import polars as pl
 from trajloom import formats, store
 from trajloom.edit import actions as converting
 from trajloom.edit import resize as resizing
+from trajloom.edit.converted import To
 from trajloom.edit.drop import drop_columns
 from trajloom.edit.episodes import Wanted, ranges
 from trajloom.edit.merge import merge as merged
@@ -271,7 +272,7 @@ class Dataset:
         """
         return Dataset(resizing.resize(self.source, height, width, columns=columns, method=method))
 
-    def actions(self, to: converting.To = "absolute") -> "Dataset":
+    def actions(self, to: To = "absolute") -> "Dataset":
         """The dataset with robosuite's OSC actions as target poses, or as changes of the pose; see `edit.actions`.
 
         Args:

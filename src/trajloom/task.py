@@ -308,6 +308,15 @@ class Foreseeing(Protocol):
         ...
 
 
+@runtime_checkable
+class Reaching(Protocol):
+    """What a scene may also offer: to say beforehand that an arm cannot follow a path."""
+
+    def out_of_reach(self, eef: str, targets: Sequence[Poses]) -> str:
+        """Why an end effector will not follow targets (T, 4, 4), one a control step, from where it is; "" if it may."""
+        ...
+
+
 def datagen_info(scene: Scene, action: NDArray[np.float64] | None = None) -> DatagenInfo:
     """What is known of a scene now; with an action, also what the action asks for. A single arm gives plain arrays."""
     signals = {name: int(value) for name, value in scene.subtask_term_signals().items()}

@@ -119,24 +119,29 @@ class Attempt:
         eef_pose = self.scene.eef_pose()[arm.eef]
         object_pose = None if subtask.object_ref is None else self._object(subtask.object_ref)
         demo = self.choose(arm, subtask, eef_pose, object_pose)
+        arm.plan = self.plan(arm, demo, eef_pose, object_pose)
         start, end = self.bounds[arm.eef][demo, arm.number : arm.number + 2].tolist()
-        first, options = arm.number == 0, self.settings
-        from_target = not first and options.interpolate_from_last_target_pose
-        arm.plan = trajectory(
-            self.sources,
-            Segment(arm.eef, demo, start, end),
-            subtask,
-            object_pose,
-            arm.last if from_target else eef_pose,
-            with_first_pose=first or options.transform_first_robot_pose,
-            compat=options.compat,
-        ).get_full_sequence()
         arm.done, arm.steps, arm.begin, arm.closed = 0, len(arm.plan), len(self.recorder.rows), False
         offset = end - int(self.sources.ends[arm.eef][demo, arm.number])
         episode = int(self.sources.episode_index[demo])
         arm.demo, arm.choice = demo, Choice(arm.eef, arm.number, episode, start, end, offset)
         self.choices.append(arm.choice)
         arm.origin = {f"subtask/{arm.eef}": arm.number, f"source_episode/{arm.eef}": episode}
+
+    def plan(self, arm: Arm, demo: int, eef_pose: Poses, object_pose: Poses | None) -> WaypointSequence:
+        """The waypoints of the subtask that an arm begins, made from one of the sources."""
+        start, end = self.bounds[arm.eef][demo, arm.number : arm.number + 2].tolist()
+        first, options = arm.number == 0, self.settings
+        from_target = not first and options.interpolate_from_last_target_pose
+        return trajectory(
+            self.sources,
+            Segment(arm.eef, demo, start, end),
+            arm.subtasks[arm.number],
+            object_pose,
+            arm.last if from_target else eef_pose,
+            with_first_pose=first or options.transform_first_robot_pose,
+            compat=options.compat,
+        ).get_full_sequence()
 
     def _object(self, name: str) -> Poses:
         poses = self.scene.object_poses()

@@ -10,18 +10,25 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trajloom.engine import own_check
 from trajloom.engine.attempt import Arm, Attempt
-from trajloom.engine.experience import Experience, neighbourhoods
-from trajloom.engine.plan import chances, select
+from trajloom.engine.beginning import Beginning
+from trajloom.engine.experience import Experience
 from trajloom.engine.verdict import judge
 from trajloom.engine.watch import Watch
-from trajloom.engine.waypoints import NormalStream
+from trajloom.engine.waypoints import NormalStream, WaypointSequence
 from trajloom.poses import Poses
 from trajloom.rollout import Branch, Rollout, Try
 from trajloom.seeding import rng_for
-from trajloom.task import Array, Foreseeing, Subtask
+from trajloom.task import Array, Foreseeing, Reaching, Subtask
+
+_SUSPECT_AFTER = 2
+"""Failures from one start after which the start itself is suspected: at Square D1 4 of the 9 insertions that failed
+worked at the second try with the same grasp, and none of the others at the third."""
+_FORESEEN = 10
+"""Sources that are looked at, at most, for one that is within reach."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +67,14 @@ class _Node:
     tried: set[int] = field(default_factory=set)
     """Sources."""
     current: Try | None = None
-    is_suspect: bool = False
-    """Whether an arm got stuck from here: with another grasp it may get through."""
+    demo: int = -1
+    """The source of the current try."""
+    failures: int = 0
+    """How often what came after the start failed, for its own sake."""
+    bad_ends: set[int] = field(default_factory=set)
+    """Sources that ended where nothing after them worked."""
+    is_out_of_reach: bool = False
+    """Whether no source is left whose way the arm can follow."""
 
 
 class Search(Attempt):
@@ -77,9 +90,15 @@ class Search(Attempt):
         self.counts: dict[tuple[str, int], int] = {}
         """End effector and subtask -> tries at it so far."""
         self.watch = Watch(self.sources, self.settings)
+        self.simulated = 0
+        """Control steps, discarded ones included."""
         self.went_back = False
         # asking what a scene offers takes longer than most that it offers
         self.foreseeing = self.scene if isinstance(self.scene, Foreseeing) else None
+        foresees = self.settings.foresee and isinstance(self.scene, Reaching)
+        self.reaching = self.scene if foresees else None
+        self._plans: dict[int, WaypointSequence] = {}
+        """Source -> its waypoints, of those looked at for the subtask that begins."""
         self.check = None if self.settings.check is None else own_check.load(self.settings.check)
         self.complaint: tuple[str, int, str] | None = None
         """End effector, subtask and what the user's own check found wrong where it ended."""
@@ -106,24 +125,23 @@ class Search(Attempt):
         current = self.path[-1].current
         assert current is not None
         current.steps += 1
+        self.simulated += 1
         self.complaint = None
         for one in self.played[ended:]:
             self.watch.expect(one)
             if self.check is not None and self.complaint is None:
                 said = own_check.complaint(self.check, self.scene, one.eef, one.number)
                 self.complaint = None if said is None else (one.eef, one.number, said)
-        self._look()
-
-    def _look(self) -> None:
-        scene, steps = self.scene, len(self.recorder.rows)
-        self.watch.see(steps, scene.subtask_term_signals(), scene.eef_pose(), self.arms)
 
     # ---- how it goes ---------------------------------------------------------------------------------------------
 
     def _failure(self) -> _Failure | None:
-        """What went wrong just now; None while all may go well."""
-        finished = self.finished
-        if self.watch.due and (played := self.watch.overdue(len(self.recorder.rows), finished)) is not None:
+        """What went wrong just now, where it is time to look; None while all may go well."""
+        scene, steps, finished = self.scene, len(self.recorder.rows), self.finished
+        if not self.watch.is_time(steps, self.arms):
+            return None
+        self.watch.see(steps, scene.subtask_term_signals(), scene.eef_pose(), self.arms)
+        if (played := self.watch.overdue(steps, finished)) is not None:
             words = f"signal {played.subtask.subtask_term_signal!r} does not hold at its end"
             return _Failure(self._place(played.eef, played.number), words)
         if self.complaint is not None:
@@ -156,7 +174,7 @@ class Search(Attempt):
 
     def _budget_is_used_up(self) -> bool:
         budget = self.settings.step_budget
-        if budget is None or sum(one.steps for one in self.tries) < budget or (self.finished and self._went_well()):
+        if budget is None or self.simulated < budget or (self.finished and self._went_well()):
             return False
         self._discard(len(self.path) - 1, f"the budget of {budget} steps is used up")
         return True
@@ -167,12 +185,13 @@ class Search(Attempt):
         """Restore the start of a subtask that failed, the latest first, or of one before; False if no try is left."""
         last = failure.places[-1]
         self._discard(last, failure.reason)
-        self.path[last].is_suspect |= failure.is_stuck
+        self.path[last].failures += _SUSPECT_AFTER if failure.is_stuck else 1
         first = max(failure.places[0] - self.settings.back, 0)
         for place in range(last, first - 1, -1):
             if self._is_worth_a_try(place, first):
                 if place < last:
                     self._discard(place, f"every try at subtask {self.path[place + 1].subtask} after it failed")
+                    self.path[place].bad_ends.add(self.path[place].demo)
                 self._leave(place, last)
                 del self.path[place + 1 :]
                 self._restore(self.path[place].start)
@@ -191,9 +210,11 @@ class Search(Attempt):
 
     def _is_worth_a_try(self, place: int, first: int) -> bool:
         """Whether a subtask has tries left, and its start is not suspected while another start can be had."""
-        node, tries = self.path[place], self.settings.tries
-        can_go_further = any(one.tries < tries for one in self.path[first:place])
-        return node.tries < tries and not (node.is_suspect and can_go_further)
+        node, can_go_further = self.path[place], any(map(self._has_tries, self.path[first:place]))
+        return self._has_tries(node) and not (node.failures >= _SUSPECT_AFTER and can_go_further)
+
+    def _has_tries(self, node: _Node) -> bool:
+        return node.tries < self.settings.tries and not node.is_out_of_reach
 
     def _discard(self, place: int, reason: str) -> None:
         """Close the try at a place on the path; what was begun after it and did not fail is counted as part of it."""
@@ -256,28 +277,46 @@ class Search(Attempt):
         self.bounds = {**self.bounds, eef: bounds}
 
     def choose(self, arm: Arm, subtask: Subtask, eef_pose: Poses, object_pose: Poses | None) -> int:
-        """What the parent chooses at first; after that, what the strategy chooses among the sources not tried yet."""
+        """What the parent chooses at first; after that, what the strategy chooses among the sources worth a try."""
         node, number, key = self.path[-1], self.counts.get((arm.eef, arm.number), 0), self.choice_key(arm)
         inds = self.bounds[arm.eef][:, arm.number : arm.number + 2]
-        at_start = self.sources.candidates(arm.eef, subtask.object_ref, inds).object_at_start
-        cells = neighbourhoods(at_start, object_pose, len(self.sources))
+        beginning = Beginning(self.sources, inds, arm.eef, arm.number, subtask, eef_pose, object_pose)
+        self._plans = {}
         if node.tries or key not in self.chosen:
-            untried = np.array([i for i in range(len(self.sources)) if i not in node.tried], dtype=np.int64)
-            among = untried if len(untried) else np.arange(len(self.sources))
             rng = rng_for(self.root, "selection", arm.eef, arm.number, *([number] if number else []))
-            if self.experience is not None:
-                arm_subtask = (arm.eef, arm.number)
-                chosen = self.experience.choose(arm_subtask, cells, among, self.settings.floor, rng)
-                self.chosen[key], self._propensity = chosen
-            else:
-                here = (self.sources, inds, arm.eef, subtask, eef_pose, object_pose)
-                self.chosen[key] = select(*here, rng, among)
-                likely = chances(*here, among)
-                self._propensity = None if likely is None else float(likely[among == self.chosen[key]][0])
-        demo = self.chosen[key]
-        node.tried.add(demo)
-        self._cell = int(cells[demo])
-        return demo
+            among = beginning.worth_a_try(node.tried, node.bad_ends)
+            self.chosen[key], self._propensity = self._within_reach(arm, beginning, among, rng)
+        node.demo = self.chosen[key]
+        node.tried.add(node.demo)
+        self._cell = int(beginning.cells[node.demo])
+        return node.demo
+
+    def _within_reach(
+        self, arm: Arm, beginning: Beginning, among: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[int, float | None]:
+        """The first source chosen whose way the arm can follow.
+
+        Where there is none it is the first of all, and that one is the last try from here: foresight may err.
+        """
+        first = choice = beginning.choose(among, rng, self.experience, self.settings.floor)
+        for _ in range(_FORESEEN):
+            demo = choice[0]
+            self._plans[demo] = super().plan(arm, demo, beginning.eef_pose, beginning.object_pose)
+            if not self._is_out_of_reach(arm.eef, self._plans[demo]):
+                return choice
+            among = among[among != demo]
+            if not len(among):
+                break
+            choice = beginning.choose(among, rng, self.experience, self.settings.floor)
+        self.path[-1].is_out_of_reach = True
+        return first
+
+    def _is_out_of_reach(self, eef: str, plan: WaypointSequence) -> bool:
+        return self.reaching is not None and bool(self.reaching.out_of_reach(eef, [one.pose for one in plan]))
+
+    def plan(self, arm: Arm, demo: int, eef_pose: Poses, object_pose: Poses | None) -> WaypointSequence:
+        """As the parent's, made once where it was looked at before it was chosen."""
+        return self._plans.get(demo) or super().plan(arm, demo, eef_pose, object_pose)
 
     def rollout(self) -> Rollout:
         """The path that the attempt is on, judged, with every try."""

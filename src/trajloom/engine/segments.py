@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from trajloom.engine.demos import Ints, SourceDemo, cut, offset_ranges, wanted
 from trajloom.engine.select import Candidates, check_kwargs
 from trajloom.errors import SourceError
-from trajloom.poses import Poses
+from trajloom.poses import Poses, invert
 from trajloom.task import Array, DatagenInfo, TaskSpec
 
 __all__ = ["Boundaries", "Segment", "SourceDemo", "Sources"]
@@ -134,6 +134,16 @@ class Sources:
             eef_at_start=self.eef_pose[eef][rows],
             object_at_start=None if object_ref is None else self.object_poses[object_ref][rows],
         )
+
+    def ends_at(self, eef: str, object_ref: str | None, inds: Ints) -> Poses:
+        """(N, 4, 4). The last target of one subtask in every demonstration, seen from its object as the subtask began.
+
+        Where the subtask has no object, seen from the world. Arguments as in `candidates`.
+        """
+        targets = self.target_pose[eef][self.first_row + inds[:, 1] - 1]
+        if object_ref is None:
+            return targets
+        return invert(self.object_poses[object_ref][self.first_row + inds[:, 0]]) @ targets
 
     def infos(self, eef: str, object_ref: str | None, inds: Ints) -> list[DatagenInfo]:
         """One subtask in every demonstration as DatagenInfo, for strategies of users; arguments as in `candidates`."""

@@ -7,7 +7,7 @@ from trajloom.errors import SettingsError
 
 _NEED_TRIES = ("back", "step_budget", "hold", "check", "adapt")
 
-_SEARCH = ("tries", *_NEED_TRIES, "patience", "round", "floor")
+_SEARCH = ("tries", *_NEED_TRIES, "patience", "foresee", "round", "floor")
 
 
 class AtLeast(NamedTuple):
@@ -48,8 +48,12 @@ class Settings:
     check: str | None = None
     """"module:function" of a check of one's own, made where a subtask ends; see `engine.own_check`."""
     patience: Annotated[int, AtLeast(0)] = 5
-    """Steps after which a try is given up that lacks a signal which its source had; five times as many, where the arm
-    hardly moves and is 3 cm farther from its target than in the source. 0 plays every try out."""
+    """Steps after which a try is given up that lacks a signal which its source had; or whose arm stands still for four
+    times as long, 3 cm farther from its target than in the source (or less long, where it is farther). 0 plays every
+    try out."""
+    foresee: bool = True
+    """Pass over sources whose way the arm cannot follow, because it would end short of it or rest on the limit of a
+    joint; where that holds for all of them, there is one try. Only where the scene foresees that, as robosuite's do."""
     adapt: bool = False
     """Choose sources by how often they worked in earlier rounds of attempts, in place of the strategy."""
     round: Annotated[int, AtLeast(1)] = 50

@@ -54,6 +54,7 @@ def generate(
     hold: int = 1,
     check: "Check | str | None" = None,
     patience: int = 5,
+    foresee: bool = True,
     branches: str | Path | None = None,
     adapt: bool = False,
     round: int = 50,
@@ -103,8 +104,10 @@ def generate(
         check: A check of your own, made where a subtask ends: a function of the scene, the end effector and the
             subtask's number that returns what is wrong, in words, or False. It must be at the top of a module that
             workers can import; "module:function" names it.
-        patience: Steps after which a try is given up that lacks a signal which its source had; five times as many,
-            where the arm hardly moves, farther from its target than in the source. 0 plays every try out.
+        patience: Steps after which a try is given up that lacks a signal which its source had; or whose arm stands
+            still for four times as long, 3 cm farther from its target than in the source. 0 plays every try out.
+        foresee: Pass over sources whose way the arm cannot follow, because it would end short of it or rest on the
+            limit of a joint; where that holds for all of them, there is one try.
         branches: Folder or URL of a second dataset, which keeps what was discarded as failed episodes: each begins as
             its attempt's episode does. Its columns of `episodes` say where they part: `branch/attempt`,
             `branch/parts_at` (the first step that differs), `branch/subtask`, `branch/try`.

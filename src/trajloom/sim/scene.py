@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from trajloom.errors import ShapeError, UnknownNameError
 from trajloom.poses import Poses
-from trajloom.sim import backend, repairs, tasks
+from trajloom.sim import backend, reach, repairs, tasks
 from trajloom.sim.controller import ActionScale, action_scale, asks_for_poses
 from trajloom.sim.episode_xml import EpisodeModel
 from trajloom.sim.loop import Kind, make_loop
@@ -155,6 +155,31 @@ class RobosuiteScene:
     def hopeless(self) -> str:
         """Why the task cannot be solved any more from here; "" where it still may be."""
         return "the simulation diverged" if self.diverged() else self.task.hopeless(self.world)
+
+    def out_of_reach(self, eef: str, targets: Sequence[Poses]) -> str:
+        """Why the arm will not follow targets (T, 4, 4), one a control step, from where it is; "" where it may.
+
+        Only limits of joints are looked for, without physics (see `reach`), and only where the controller takes poses.
+        """
+        return "" if self._reach is None else self._reach.obstacle(self.model, self.data, targets)
+
+    @cached_property
+    def _reach(self) -> reach.Arm | None:
+        if not asks_for_poses(self.env) or len(self._scale.step) != 6:
+            return None
+        dofs = self.robot._ref_joint_vel_indexes
+        joints = np.array([self.model.dof_jntid[dof] for dof in dofs], dtype=np.int64)
+        limits = self.model.jnt_range[joints].copy()
+        limits[self.model.jnt_limited[joints] == 0] = (-np.inf, np.inf)
+        return reach.Arm(
+            site=self.world.id("site", self.world.eef_site),
+            joints=joints,
+            limits=limits,
+            rest=np.array(self.robot.init_qpos, dtype=np.float64),
+            step=self._scale.step,
+            stiffness=float(np.max(self.robot.part_controllers[backend.ARM].kp)),
+            control_step=1.0 / self.control_hz,
+        )
 
     def diagnose(self) -> str:
         """The first condition of success that does not hold now; "" where all hold."""
