@@ -34,5 +34,5 @@ def main(folder: Path) -> None:
     print(tl.read(folder / "stack").attempts().group_by("success", "reason").len().collect())
 
 
-if __name__ == "__main__":  # workers are processes that import this file
+if __name__ == "__main__":
     main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp()))

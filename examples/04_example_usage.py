@@ -49,7 +49,7 @@ def main(source: Path, output: Path, num_demos: int) -> None:
     print(f"{len(spliced)} spliced episodes of {sum(len(traj['actions']) for traj in spliced)} steps")
 
 
-if __name__ == "__main__":  # workers are processes that import this file
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, help="where the output goes, unless --output says it")
     parser.add_argument("--source", type=Path, default=HUMAN)

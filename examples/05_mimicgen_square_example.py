@@ -60,7 +60,7 @@ def main(source: Path, output: Path, num_demos: int, scheduler: str | None) -> N
     print(f"{len(made)} new demonstrations from {attempts.height} attempts: {output}")
 
 
-if __name__ == "__main__":  # workers are processes that import this file
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, help="where files go; a temporary folder by default")
     parser.add_argument("--source", type=Path, help="demonstrations of Square; by default five by the scripted expert")

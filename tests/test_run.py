@@ -101,8 +101,7 @@ def test_a_killed_run_is_readable_and_resumes_to_the_same_bytes(sources, referen
     out = tmp_path / "out"
     code = (
         "from trajloom.run import generate\n"
-        "if __name__ == '__main__':\n"
-        f"    generate({sources!r}, {str(out)!r}, task='lift', attempts=400, seed=7, unit=2, workers=1)\n"
+        f"generate({sources!r}, {str(out)!r}, task='lift', attempts=400, seed=7, unit=2, workers=1)\n"
     )
     script = tmp_path / "script.py"
     script.write_text(code)
@@ -116,6 +115,33 @@ def test_a_killed_run_is_readable_and_resumes_to_the_same_bytes(sources, referen
     six(sources, out, attempts=asked, scheduler=two_threads)
     parts = {name: sha for name, sha in hashes(reference).items() if name.endswith(".parquet")}
     assert parts.items() <= hashes(out).items()
+
+
+def test_a_script_without_a_guard_generates_with_a_strategy_of_its_own(sources, tmp_path):
+    """Workers do not run the script again; the class is sent to them, code and all."""
+    out = tmp_path / "out"
+    code = (
+        "from dataclasses import replace\n"
+        "import trajloom as tl\n"
+        "from trajloom.engine.select import MG_SelectionStrategy\n"
+        "from trajloom.sim import tasks\n"
+        "print('the script runs')\n"
+        "class Third(MG_SelectionStrategy):\n"
+        "    NAME = 'third'\n"
+        "    def select_source_demo(self, eef_pose, object_pose, src_subtask_datagen_infos):\n"
+        "        return 2\n"
+        "subtasks = [replace(one, selection_strategy='third', selection_strategy_kwargs={})\n"
+        "            for _, _, one in tasks.get('lift').spec]\n"
+        "spec = tl.TaskSpec.single_arm(*subtasks)\n"
+        f"tl.generate({sources!r}, {str(out)!r}, task='lift', spec=spec, attempts=2, unit=1, workers=1)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("the script runs") == 1
+    choices = tl.read(out).attempts().collect()["choices"].explode().struct.unnest()
+    assert set(choices["source_episode"]) == {2}
 
 
 def test_an_interrupted_command_says_so_and_keeps_what_is_committed(sources, two_threads, tmp_path):

@@ -21,6 +21,7 @@ import numpy as np
 from trajloom import store
 from trajloom.engine.experience import Experience
 from trajloom.engine.segments import SourceDemo, Sources
+from trajloom.engine.select import MG_SelectionStrategy
 from trajloom.errors import RunError
 from trajloom.generation import branches, unit
 from trajloom.generation.recipe import RETRIED, Recipe, versions
@@ -47,6 +48,8 @@ class Job:
     header: Header | None = None
     branches: str | None = None
     """Another dataset, for what attempts discard; None keeps none of it."""
+    strategies: tuple[type[MG_SelectionStrategy], ...] = ()
+    """Selection strategies that the user's script defines, which workers do not run."""
 
     @property
     def sources_file(self) -> str:
@@ -148,6 +151,8 @@ def run_attempt(job: Job, number: int) -> tuple[Rollout, float]:
     """One attempt, alone, and the seconds that it took."""
     for module in job.preload:
         import_module(module)
+    for strategy in job.strategies:
+        strategy.make_known()
     sources, _ = sources_of(job), unit.scene_for(job.recipe)  # made once, and not on the attempt's time
     experience = experience_of(job, number, sources)
     start = time.perf_counter()

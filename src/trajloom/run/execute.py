@@ -11,14 +11,20 @@ from distributed import Client
 
 from trajloom import store
 from trajloom.engine.segments import SourceDemo
+from trajloom.engine.select import MG_SelectionStrategy, find_strategy
 from trajloom.errors import OutputExistsError, SettingsError
 from trajloom.generation import branches as branching
 from trajloom.generation.goal import Goal
 from trajloom.generation.recipe import Recipe, differences
 from trajloom.generation.unit import probe
 from trajloom.generation.worker import PROBE, Job, freeze_sources, hung_marker
-from trajloom.run.cluster import check_workers, connect
+from trajloom.run.cluster import check_workers
 from trajloom.run.drive import Driver, Ledger, OnProgress
+from trajloom.run.tasks import cluster
+from trajloom.task import TaskSpec
+
+SIMULATING = ("robosuite", "trajloom.sim.scene", "trajloom.generation.unit")
+"""What a worker imports to make attempts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +94,8 @@ def execute(
     _refuse_what_is_not_ours(out, recipe)
     if branches is not None:
         _refuse_branches(branches, out, recipe)
-    with connect(workplace.workers, workplace.envs_per_worker or 1, workplace.scheduler) as client:
+    threads = workplace.envs_per_worker or 1
+    with cluster(workplace.scheduler, workers=workplace.workers, threads=threads, imported=SIMULATING) as client:
         start = time.perf_counter()
         scratch = _anywhere(workplace.scratch or f"{out.rstrip('/')}.scratch").rstrip("/")
         recipe = replace(recipe, versions=check_workers(client, scratch))
@@ -99,6 +106,7 @@ def execute(
             hang_after=workplace.hang_after,
             preload=tuple(workplace.preload),
             branches=branches,
+            strategies=_of_the_script(recipe),
         )
         ledger = _open(client, job)
         if demos:
@@ -125,6 +133,13 @@ def execute(
         seconds=seconds,
         shortfall=goal.shortfall(outcomes, shown),
     )
+
+
+def _of_the_script(recipe: Recipe) -> tuple[type[MG_SelectionStrategy], ...]:
+    """The strategies of a recipe that the user's own script defines: workers do not import it."""
+    spec = () if recipe.spec is None else TaskSpec.from_json(recipe.spec)
+    used = {find_strategy(subtask.selection_strategy) for _, _, subtask in spec}
+    return tuple(sorted((one for one in used if one.__module__ == "__main__"), key=lambda one: one.__qualname__))
 
 
 def _anywhere(path: str) -> str:

@@ -57,6 +57,14 @@ class MG_SelectionStrategy(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        known = _CLASSES.get((cls.__module__, cls.__qualname__))
+        # what cloudpickle makes of a class that it has made before is empty, and thrown away
+        if known is None or "NAME" not in known.__dict__ or "NAME" in cls.__dict__:
+            cls.make_known()
+
+    @classmethod
+    def make_known(cls) -> None:
+        """Let it be found by its name, as defining it does; one that came from another process needs to be told."""
         _CLASSES[(cls.__module__, cls.__qualname__)] = cls
 
     @abstractmethod
