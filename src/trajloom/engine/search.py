@@ -190,7 +190,7 @@ class Search(Attempt):
         for place in range(last, first - 1, -1):
             if self._is_worth_a_try(place, first):
                 if place < last:
-                    self._discard(place, f"every try at subtask {self.path[place + 1].subtask} after it failed")
+                    self._discard(place, f"subtask {self.path[place + 1].subtask} failed after it")
                     self.path[place].bad_ends.add(self.path[place].demo)
                 self._leave(place, last)
                 del self.path[place + 1 :]
