@@ -89,6 +89,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not HAS_SIMULATOR and item.get_closest_marker("sim"):
             item.add_marker(pytest.mark.skip(reason="needs trajloom[sim]"))
+        if not SHARED_DATA.exists() and item.get_closest_marker("shared_data"):
+            item.add_marker(pytest.mark.skip(reason="../shared/data is absent"))
         marks.setdefault(item.path, set()).update(mark.name for mark in item.iter_markers())
     items.sort(key=lambda item: _turn(item.path.name, marks[item.path]))
 
