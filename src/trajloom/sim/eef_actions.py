@@ -22,7 +22,7 @@ def action_towards(eef_in_world, target_in_world, base_in_world, step):
         (3,) or (6,), as `step`.
     """
     action = np.empty(len(step))
-    turn = rotation_vector(_times_transposed(target_in_world, eef_in_world))
+    turn = rotation_vector(turn_between(eef_in_world, target_in_world))
     for i in range(len(step)):
         value = 0.0
         for k in range(3):
@@ -90,13 +90,13 @@ def rotation(vector):
 
 
 @njit(cache=True)
-def _times_transposed(one, other):
-    """(3, 3). The rotation of one pose (4, 4) times the inverse rotation of another."""
+def turn_between(one, other):
+    """(3, 3). What turns one pose or rotation, (4, 4) or (3, 3), into another: `other @ one.T`."""
     product = np.zeros((3, 3))
     for i in range(3):
         for j in range(3):
             for k in range(3):
-                product[i, j] += one[i, k] * other[j, k]
+                product[i, j] += other[i, k] * one[j, k]
     return product
 
 

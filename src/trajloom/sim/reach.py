@@ -18,7 +18,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from trajloom.poses import Poses
-from trajloom.sim.eef_actions import rotation_vector
+from trajloom.sim.eef_actions import rotation_vector, turn_between
+from trajloom.sim.native.linalg import cholesky, solve
 
 _SUBSTEPS = 4
 """Integration steps in a control step."""
@@ -109,7 +110,7 @@ def _follow(targets, eef, anchors, axes, start, speed, limits, rest, step, stiff
     for t in range(len(targets)):
         for _ in range(_SUBSTEPS):
             _forward(joints - start, eef, anchors, axes, position, rotation, jacobian)
-            turn = rotation_vector(_times_transposed(targets[t], rotation))
+            turn = rotation_vector(turn_between(rotation, targets[t]))
             for j in range(count):
                 pull[j] = _REST_KP * (rest[j] - joints[j]) - _REST_KD * rates[j]
             for i in range(6):
@@ -121,7 +122,8 @@ def _follow(targets, eef, anchors, axes, start, speed, limits, rest, step, stiff
                     task[i, k] = _DAMPING if i == k else 0.0
                     for j in range(count):
                         task[i, k] += jacobian[i, j] * jacobian[k, j]
-            _solve(task, lower, wrench)
+            cholesky(task, 6, lower)
+            solve(lower, 6, wrench)
             for j in range(count):
                 push = pull[j]
                 for i in range(6):
@@ -179,33 +181,3 @@ def _forward(turned, eef, anchors, axes, position, rotation, jacobian):
         dx, dy, dz = position[0] - jacobian[0, j], position[1] - jacobian[1, j], position[2] - jacobian[2, j]
         x, y, z = jacobian[3, j], jacobian[4, j], jacobian[5, j]
         jacobian[0, j], jacobian[1, j], jacobian[2, j] = y * dz - z * dy, z * dx - x * dz, x * dy - y * dx
-
-
-@njit(cache=True)
-def _times_transposed(pose, rotation):
-    """(3, 3). The rotation of a pose (4, 4) times the inverse of a rotation."""
-    product = np.zeros((3, 3))
-    for i in range(3):
-        for j in range(3):
-            for k in range(3):
-                product[i, j] += pose[i, k] * rotation[j, k]
-    return product
-
-
-@njit(cache=True)
-def _solve(matrix, lower, vector):
-    """Replace b (6,) by the solution of `matrix @ x = b`; only the lower triangle of the matrix is read."""
-    for j in range(6):
-        for i in range(j, 6):
-            value = matrix[i, j]
-            for k in range(j):
-                value -= lower[i, k] * lower[j, k]
-            lower[i, j] = np.sqrt(value) if i == j else value / lower[j, j]
-    for i in range(6):
-        for k in range(i):
-            vector[i] -= lower[i, k] * vector[k]
-        vector[i] /= lower[i, i]
-    for i in range(5, -1, -1):
-        for k in range(i + 1, 6):
-            vector[i] -= lower[k, i] * vector[k]
-        vector[i] /= lower[i, i]
