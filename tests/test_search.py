@@ -377,3 +377,17 @@ def test_neighbourhoods_grow_with_the_distance_of_the_object():
     there[:, 0, 3] = (0.0, 0.15, 0.3, 9.0)
     assert neighbourhoods(there, now, 4).tolist() == [0, 1, 2, 4]
     assert neighbourhoods(None, None, 2).tolist() == [0, 0]
+
+
+def test_what_the_strategy_likes_counts_until_tries_say_otherwise():
+    key, cells, likes = ("robot0", 0), np.zeros(3, np.int64), np.array([0.0, 1.0, 0.0])
+
+    def share_of_the_liked(won: int, lost: int) -> float:
+        counts = np.zeros((2, 3, CELLS), np.int64)
+        counts[0, 1, 0], counts[1, 1, 0] = won, lost
+        experience = Experience({key: counts[0]}, {key: counts[1]})
+        chosen = [experience.choose(key, cells, np.arange(3), 0.01, rng_for(0, i), likes)[0] for i in range(300)]
+        return float(np.mean(np.array(chosen) == 1))
+
+    assert share_of_the_liked(0, 0) > 0.5
+    assert share_of_the_liked(0, 12) < 0.15

@@ -64,9 +64,9 @@ class Beginning:
         Returns:
             The source; the chance that it had, None where the strategy does not say.
         """
-        if experience is not None:
-            return experience.choose((self.eef, self.number), self.cells, among, floor, rng)
         here = (self.sources, self.inds, self.eef, self.subtask, self.eef_pose, self.object_pose)
-        demo = select(*here, rng, among)
         likely = chances(*here, among)
+        if experience is not None:
+            return experience.choose((self.eef, self.number), self.cells, among, floor, rng, likely)
+        demo = select(*here, rng, among)
         return demo, None if likely is None else float(likely[among == demo][0])

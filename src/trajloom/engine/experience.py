@@ -14,6 +14,8 @@ _NEAREST = 0.1
 """Where the first neighbourhood ends, in metres plus radians; each further one ends at twice as much."""
 _PRIOR = 2.0
 """Tries that a source's record in all neighbourhoods counts for in each of them."""
+_FAVOUR = 2.0
+"""Successes that being the strategy's first choice counts for."""
 _DRAWS = 256
 """Draws from which a chance of being chosen is estimated."""
 
@@ -52,7 +54,7 @@ class Experience:
 
     def choose(
         self, key: tuple[str, int], cells: NDArray[np.int64], among: NDArray[np.int64], floor: float,
-        rng: np.random.Generator,
+        rng: np.random.Generator, chances: NDArray[np.float64] | None = None,
     ) -> tuple[int, float]:  # fmt: skip
         """A source by Thompson sampling: each in proportion to how likely it is the best of those there are.
 
@@ -62,6 +64,7 @@ class Experience:
             among: (M,). Sources that may be chosen.
             floor: Share of the choices in which all are equally likely, so that none is ever given up.
             rng: Chance of this choice alone.
+            chances: (M,). Those that the strategy gives them: what it likes best counts as having worked twice more.
 
         Returns:
             The source, and the chance that it had, estimated from 256 draws.
@@ -70,6 +73,8 @@ class Experience:
             Thompson, On the likelihood that one unknown probability exceeds another, Biometrika 25 (1933).
         """
         good, bad = self._beta(key, cells, among)
+        if chances is not None:
+            good = good + _FAVOUR * chances / chances.max()
         draws = rng.beta(good, bad, (_DRAWS + 1, len(among)))
         best = np.argmax(draws, axis=1)
         even = rng.random()
