@@ -42,6 +42,21 @@ def test_help_names_every_command_and_how_to_start():
     assert "Start with" in told
 
 
+def test_the_command_starts_where_no_source_is_installed():
+    """The words of settings are read off their source; without it there are none, and all else is as ever."""
+    code = (
+        "import inspect, sys\n"
+        "def without(_): raise OSError('could not get source code')\n"
+        "inspect.getsource = without\n"
+        "from trajloom.cli.main import app\n"
+        "sys.argv[1:] = ['generate', '--help']\n"
+        "app()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "--patience" in done.stdout
+
+
 @pytest.mark.parametrize("command", [command.name for command in typer_app.registered_commands])
 def test_the_help_of_a_command_has_an_example(command):
     told = CliRunner(env={"COLUMNS": "200"}).invoke(typer_app, [command, "--help"])

@@ -10,8 +10,12 @@ from typing import Any
 
 @cache
 def field_docs(cls: Any) -> Mapping[str, str]:
-    """Field -> the string that stands below it in the source of a dataclass."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    """Field -> the string that stands below it in the source of a dataclass; none where no source is installed."""
+    try:
+        source = inspect.getsource(cls)
+    except OSError:
+        return {}
+    body = ast.parse(textwrap.dedent(source)).body[0]
     assert isinstance(body, ast.ClassDef)
     return {
         field.target.id: inspect.cleandoc(words.value.value)

@@ -45,7 +45,7 @@ def _option(field: "Field[Any]", flags: Mapping[str, str], panel: str) -> inspec
     usual = f"--{flag}/--no-{flag}" if field.default is True else f"--{flag}"
     option = typer.Option(
         flags.get(name, usual),
-        help=field_docs(Settings)[name].replace("\n", " "),
+        help=field_docs(Settings).get(name, "").replace("\n", " "),
         min=bounds().get(name),
         callback=_one_of(choices) if choices else None,
         rich_help_panel=panel,
