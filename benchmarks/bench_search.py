@@ -33,7 +33,7 @@ ATTEMPTS, SEED = 200, 211
 TRIES, BACK, BUDGET = 4, 1, 3.0
 """Tries at a subtask, subtasks to go back, and steps that an attempt may cost, in lengths of a source episode."""
 HARD = ("the hard quarter", "of rejection's episodes", "of search's")
-BACKWARDS = ("_failure", "_is_out_of_reach", "_budget_is_used_up", "_remember", "_restore")
+BACKWARDS = ("_failure", "_out_of_reach", "_budget_is_used_up", "_remember", "_restore")
 
 
 def made(folder: Path, name: str, attempts: int, sources: Path | None = None, **options: Any) -> tl.Dataset:

@@ -236,6 +236,7 @@ def test_where_every_source_is_out_of_reach_the_first_choice_has_one_try(demos):
     rollout = searched(bad, 0, Foreseen(refusals=np.inf))
     assert not rollout.success
     assert [one.choice for one in rollout.tries] == [searched(bad, 0).tries[0].choice]
+    assert (rollout.reason or "").startswith("no source is within reach; too far; ")
     good = searched(demos[:3], 0, Foreseen(refusals=np.inf))
     assert good.success, "foresight may err"
 

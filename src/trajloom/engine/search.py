@@ -73,8 +73,8 @@ class _Node:
     """How often what came after the start failed, for its own sake."""
     bad_ends: set[int] = field(default_factory=set)
     """Sources that ended where nothing after them worked."""
-    is_out_of_reach: bool = False
-    """Whether no source is left whose way the arm can follow."""
+    out_of_reach: str = ""
+    """Why the arm cannot follow the way of the first choice, where it can follow that of no other either."""
 
 
 class Search(Attempt):
@@ -214,7 +214,7 @@ class Search(Attempt):
         return self._has_tries(node) and not (node.failures >= _SUSPECT_AFTER and can_go_further)
 
     def _has_tries(self, node: _Node) -> bool:
-        return node.tries < self.settings.tries and not node.is_out_of_reach
+        return node.tries < self.settings.tries and not node.out_of_reach
 
     def _discard(self, place: int, reason: str) -> None:
         """Close the try at a place on the path; what was begun after it and did not fail is counted as part of it."""
@@ -298,21 +298,22 @@ class Search(Attempt):
 
         Where there is none it is the first of all, and that one is the last try from here: foresight may err.
         """
-        first = choice = beginning.choose(among, rng, self.experience, self.settings.floor)
-        for _ in range(_FORESEEN):
-            demo = choice[0]
-            self._plans[demo] = super().plan(arm, demo, beginning.eef_pose, beginning.object_pose)
-            if not self._is_out_of_reach(arm.eef, self._plans[demo]):
-                return choice
-            among = among[among != demo]
-            if not len(among):
-                break
+        first, words = None, list[str]()
+        while len(among) and len(words) < _FORESEEN:
             choice = beginning.choose(among, rng, self.experience, self.settings.floor)
-        self.path[-1].is_out_of_reach = True
+            first, demo = first or choice, choice[0]
+            self._plans[demo] = super().plan(arm, demo, beginning.eef_pose, beginning.object_pose)
+            found = self._out_of_reach(arm.eef, self._plans[demo])
+            if not found:
+                return choice
+            words.append(found)
+            among = among[among != demo]
+        assert first is not None
+        self.path[-1].out_of_reach = words[0]
         return first
 
-    def _is_out_of_reach(self, eef: str, plan: WaypointSequence) -> bool:
-        return self.reaching is not None and bool(self.reaching.out_of_reach(eef, [one.pose for one in plan]))
+    def _out_of_reach(self, eef: str, plan: WaypointSequence) -> str:
+        return "" if self.reaching is None else self.reaching.out_of_reach(eef, [one.pose for one in plan])
 
     def plan(self, arm: Arm, demo: int, eef_pose: Poses, object_pose: Poses | None) -> WaypointSequence:
         """As the parent's, made once where it was looked at before it was chosen."""
@@ -329,7 +330,10 @@ class Search(Attempt):
         failed = next(node for node in self.path if node.current is not None and not node.current.success)
         assert failed.current is not None
         made = sum((one.choice.eef, one.choice.subtask) == (failed.eef, failed.subtask) for one in self.tries)
-        return failed.subtask, f"{failed.current.reason}; subtask {failed.subtask} was tried {made} times"
+        words = [failed.current.reason, f"subtask {failed.subtask} was tried {made} times"]
+        if failed.out_of_reach:
+            words = ["no source is within reach", failed.out_of_reach, *words]
+        return failed.subtask, "; ".join(filter(None, words))
 
 
 def _copies(arms: list[Arm]) -> list[Arm]:
