@@ -29,7 +29,7 @@ demo: $(STAMP) ## ten human Lift demonstrations in, 20 new verified ones out
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
-laws: $(STAMP) ## try every law on twenty times as many examples, and whole real files (an hour)
+laws: $(STAMP) ## try every law on twenty times as many examples, and whole real files (ten minutes)
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -n auto --dist worksteal --timeout 3600 $(ARGS)
 
 light: ## run the tests that need no simulator, in an environment without it (NumPy 2)
