@@ -1,6 +1,7 @@
 """What lies in a LeRobot folder that we write: what LeRobot's own tools expect, and honest statistics."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ import in_memory
 from any_dataset import rows_of
 from trajloom.errors import OutputExistsError, SettingsError
 from trajloom.formats import lerobot
-from trajloom.formats.lerobot import files, statistics
+from trajloom.formats.lerobot import files, statistics, video
 from trajloom.schema import Column
 
 
@@ -105,6 +106,27 @@ def test_videos_hold_each_frame_where_a_batch_has_many_episodes(tmp_path):
                      for s in (lerobot.read(tmp_path / "mp4"), source))  # fmt: skip
     for a, b in zip(found, wanted, strict=True):
         assert abs(a[0] - b[0]) < 8
+
+
+@pytest.mark.parametrize("codec", list(video.CODECS))
+def test_the_same_frames_give_the_same_video_on_any_number_of_cores(tmp_path, codec: str):
+    noise = np.random.default_rng(0).integers(0, 24, (12, 120, 160, 3))
+    frames = (np.arange(12)[:, None, None, None] * 8 + np.arange(160)[:, None] // 2 + noise).astype(np.uint8)
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    found = []
+    for number, some in enumerate([cores, cores[:1], cores]):
+        if cores:
+            os.sched_setaffinity(0, some)  # of this thread, and of those that it starts
+        writer = video.VideoWriter(tmp_path / f"{number}.mp4", 20, codec)
+        try:
+            writer.write(frames)
+        finally:
+            writer.close()
+            if cores:
+                os.sched_setaffinity(0, cores)
+        found.append((tmp_path / f"{number}.mp4").read_bytes())
+    assert found[0] == found[1] == found[2]
+    assert b"cpuid" not in found[0]
 
 
 def smooth(lengths):

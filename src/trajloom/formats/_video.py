@@ -13,8 +13,8 @@ from trajloom.tables import Array
 CODECS = {
     # what x264 otherwise computes with a processor's own instructions differs, even from run to run
     "h264": ("libx264", {"x264-params": "cpu-independent=1"}),
-    # hvc1 is the tag that QuickTime plays; x265 would print its settings
-    "hevc": ("libx265", {"x265-params": "log-level=error:pools=1:frame-threads=1"}),
+    # hvc1 is the tag that QuickTime plays; x265 would print its settings, and write its processor into the file
+    "hevc": ("libx265", {"x265-params": "log-level=error:pools=1:frame-threads=1:info=0"}),
 }
 """Name of a codec -> its encoder and that encoder's own options."""
 QUALITIES = range(0, 52)

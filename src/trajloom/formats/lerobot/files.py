@@ -104,8 +104,8 @@ def _leaf(field: pa.Field) -> str:
 class Cameras:
     """Writes the frames of all cameras to `videos/<feature>/chunk-000/file-000.mp4` and on."""
 
-    def __init__(self, folder: Path, names: Sequence[str], fps: float, codec: str, threads: int):
-        self.folder, self.fps, self.codec, self.threads = folder, fps, codec, threads
+    def __init__(self, folder: Path, names: Sequence[str], fps: float, codec: str):
+        self.folder, self.fps, self.codec = folder, fps, codec
         self.numbers = dict.fromkeys(names, 0)
         self._open: dict[str, VideoWriter] = {}
 
@@ -130,7 +130,7 @@ class Cameras:
         if name not in self._open:
             chunk, file = place(self.numbers[name])
             path = self.folder / name / f"chunk-{chunk:03d}" / f"file-{file:03d}.mp4"
-            self._open[name] = VideoWriter(path, self.fps, self.codec, self.threads)
+            self._open[name] = VideoWriter(path, self.fps, self.codec)
         self._open[name].write(frames)
 
     def close(self) -> None:

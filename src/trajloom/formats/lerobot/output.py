@@ -1,7 +1,6 @@
 """Writing a dataset as LeRobot v3.0, while it streams by."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -73,9 +72,7 @@ class Output:
         self.texts = Texts.of(header, [*MADE, *(n.name for n in self.columns)])
         self.data = DataFiles(draft / "data", data_schema(self.columns, list(self.texts.features.values())))
         videos = [n.name for n in self.columns if n.kind == "video"]
-        self.cameras = Cameras(
-            draft / "videos", videos, self.fps, options.codec, options.threads or os.cpu_count() or 1
-        )
+        self.cameras = Cameras(draft / "videos", videos, self.fps, options.codec)
         stack.callback(self.cameras.close)
         made = [Native("", name, Column(name=name, dtype=dtype), "number") for name, dtype in MADE.items()]
         self.counted = [n for n in made if n.name != "task_index" or not self.own_tasks]

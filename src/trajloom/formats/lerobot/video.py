@@ -13,8 +13,16 @@ from trajloom.folder import Folder
 from trajloom.tables import Array
 
 UNREADABLE = (OSError, ValueError, EOFError, IndexError, RuntimeError, TypeError, OverflowError)
-CODECS = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
-"""Codec as LeRobot names it -> the encoder of FFmpeg's."""
+CODECS = {
+    # what x264 otherwise computes with a processor's own instructions differs, even from run to run
+    "h264": ("libx264", {"x264-params": "cpu-independent=1"}),
+    # x265 would write into the file which processor it ran on
+    "hevc": ("libx265", {"x265-params": "log-level=error:info=0"}),
+    "av1": ("libsvtav1", {}),
+}
+"""Codec as LeRobot names it -> the encoder of FFmpeg's, and that encoder's own options."""
+THREADS = 4
+"""Of an encoder, on any machine: how many there are decides what x264 and x265 write."""
 QUALITY = {"h264": "18", "hevc": "20", "av1": "30"}
 KEY_FRAMES = 2
 """Every other frame stands alone, as in LeRobot's own videos, so that any frame is near one."""
@@ -102,14 +110,14 @@ class Frames:
 
 
 class VideoWriter:
-    """Encodes the frames of one camera into files at a constant rate."""
+    """Encodes the frames of one camera into a file at a constant rate: the same bytes for the same frames."""
 
-    def __init__(self, path: Path, fps: float, codec: str, threads: int):
+    def __init__(self, path: Path, fps: float, codec: str):
         av = library()
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self.frames = path, 0
         self._rate = Fraction(fps).limit_denominator(1_000_000)
-        self._codec, self._threads = codec, threads
+        self._codec = codec
         self._container = av.open(str(path), "w", format="mp4")
         self._stream: Any = None
 
@@ -125,13 +133,14 @@ class VideoWriter:
             self.frames += 1
 
     def _opened(self, shape: tuple[int, ...]) -> Any:
-        stream = self._container.add_stream(CODECS[self._codec], rate=self._rate)
+        encoder, options = CODECS[self._codec]
+        stream = self._container.add_stream(encoder, rate=self._rate)
         stream.height, stream.width = shape[:2]
         stream.pix_fmt = pixel_format(shape)
         stream.time_base = 1 / self._rate
-        stream.codec_context.thread_count = self._threads
+        stream.codec_context.thread_count = THREADS
         stream.codec_context.gop_size = KEY_FRAMES
-        stream.options = {"crf": QUALITY[self._codec], "g": str(KEY_FRAMES)}
+        stream.options = {"crf": QUALITY[self._codec], "g": str(KEY_FRAMES), **options}
         return stream
 
     def close(self) -> None:
