@@ -18,8 +18,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from trajloom.poses import Poses
+from trajloom.sim.eef_actions import rotation as turn_of
 from trajloom.sim.eef_actions import rotation_vector, turn_between
-from trajloom.sim.native.linalg import cholesky, solve
+from trajloom.sim.native.linalg import cholesky, multiply, product, solve
 
 _SUBSTEPS = 4
 """Integration steps in a control step."""
@@ -141,43 +142,25 @@ def _follow(targets, eef, anchors, axes, start, speed, limits, rest, step, stiff
 @njit(cache=True)
 def _forward(turned, eef, anchors, axes, position, rotation, jacobian):
     """Fill in where the end effector is after each joint has turned by an angle (J,), and its Jacobian (6, J)."""
-    count = len(turned)
-    frame, origin, next_frame = np.eye(3), np.zeros(3), np.empty((3, 3))
-    for j in range(count):
+    frame, origin, turned_frame = np.eye(3), np.zeros(3), np.empty((3, 3))
+    for j in range(len(turned)):
         for i in range(3):
             # for now: where the joint's anchor is, and its axis
             jacobian[i, j], jacobian[3 + i, j] = origin[i], 0.0
             for k in range(3):
                 jacobian[i, j] += frame[i, k] * anchors[j, k]
                 jacobian[3 + i, j] += frame[i, k] * axes[j, k]
-        # frame @ exp(axis angle), column by column of Rodrigues' formula
-        sine, rest = np.sin(turned[j]), 1.0 - np.cos(turned[j])
-        x, y, z = axes[j, 0], axes[j, 1], axes[j, 2]
-        turn = np.array(
-            [
-                [1 - rest * (y * y + z * z), rest * x * y - sine * z, rest * x * z + sine * y],
-                [rest * x * y + sine * z, 1 - rest * (x * x + z * z), rest * y * z - sine * x],
-                [rest * x * z - sine * y, rest * y * z + sine * x, 1 - rest * (x * x + y * y)],
-            ]
-        )
-        for i in range(3):
-            for k in range(3):
-                next_frame[i, k] = 0.0
-                for m in range(3):
-                    next_frame[i, k] += frame[i, m] * turn[m, k]
+        product(frame, turn_of(axes[j] * turned[j]), turned_frame, None)
         for i in range(3):
             origin[i] = jacobian[i, j]
             for k in range(3):
-                frame[i, k] = next_frame[i, k]
-                origin[i] -= next_frame[i, k] * anchors[j, k]
+                frame[i, k] = turned_frame[i, k]
+                origin[i] -= turned_frame[i, k] * anchors[j, k]
+    multiply(frame, eef[:3, 3], position, None)
     for i in range(3):
-        position[i] = origin[i]
-        for k in range(3):
-            position[i] += frame[i, k] * eef[k, 3]
-            rotation[i, k] = 0.0
-            for m in range(3):
-                rotation[i, k] += frame[i, m] * eef[m, k]
-    for j in range(count):
+        position[i] += origin[i]
+    product(frame, eef[:3, :3], rotation, None)
+    for j in range(len(turned)):
         dx, dy, dz = position[0] - jacobian[0, j], position[1] - jacobian[1, j], position[2] - jacobian[2, j]
         x, y, z = jacobian[3, j], jacobian[4, j], jacobian[5, j]
         jacobian[0, j], jacobian[1, j], jacobian[2, j] = y * dz - z * dy, z * dx - x * dz, x * dy - y * dx
