@@ -23,7 +23,7 @@ from trajloom.engine.mimicgen import (
     transform_source_data_segment_using_object_pose,
 )
 from trajloom.engine.segments import SourceDemo
-from trajloom.engine.waypoints import Compat
+from trajloom.engine.settings import Compat
 from trajloom.errors import SourceError
 from trajloom.generation.sources import read_sources
 from trajloom.task import TaskSpec

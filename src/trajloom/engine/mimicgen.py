@@ -14,7 +14,8 @@ from trajloom.engine.plan import select
 from trajloom.engine.results import Film, as_lists
 from trajloom.engine.segments import SourceDemo, Sources
 from trajloom.engine.select import MG_SelectionStrategy, make_selection_strategy
-from trajloom.engine.waypoints import Compat, Waypoint, WaypointSequence, WaypointTrajectory
+from trajloom.engine.settings import Compat
+from trajloom.engine.waypoints import Waypoint, WaypointSequence, WaypointTrajectory
 from trajloom.errors import SettingsError, SourceError
 from trajloom.poses import Poses, carry
 from trajloom.rollout import Rollout

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from trajloom.engine.segments import Segment, Sources
 from trajloom.engine.select import StackedStrategy, choose_by_infos, make_selection_strategy
-from trajloom.engine.waypoints import NO_FRAME, Compat, Waypoint, WaypointSequence, WaypointTrajectory
+from trajloom.engine.settings import Compat
+from trajloom.engine.waypoints import NO_FRAME, Waypoint, WaypointSequence, WaypointTrajectory
 from trajloom.poses import Poses, carry
 from trajloom.task import Array, Subtask
 

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
 
 from trajloom.errors import SettingsError
 
+Compat = Literal["mimicgen"] | None
+
 _NEED_TRIES = ("back", "step_budget", "hold", "check", "adapt")
 
 _SEARCH = ("tries", *_NEED_TRIES, "patience", "foresee", "round", "floor")
@@ -34,7 +36,7 @@ class Settings:
     """Start a bridge at the last target, instead of at the pose that the end effector has reached."""
     success: str = "any"
     """When an episode counts as solved: "any" step (as MimicGen), the "final" step, or "hold-<k>": k steps in a row."""
-    compat: Literal["mimicgen"] | None = None
+    compat: Compat = None
     """"mimicgen" repeats two quirks of the original: grippers one step late, and small turns made at once."""
     tries: Annotated[int, AtLeast(1)] = 1
     """How often a subtask may be tried, each time from another source, before it counts as failed; 1 never goes back,

@@ -2,20 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trajloom.engine.interfaces import as_scene
 from trajloom.engine.results import Film, as_lists
+from trajloom.engine.settings import Compat
 from trajloom.errors import SettingsError, ShapeError
 from trajloom.poses import Poses, check_poses, interpolate, rotation_angle
 from trajloom.rollout import Recorder
 from trajloom.seeding import rng_from_globals
 from trajloom.task import Array, Scene
-
-Compat = Literal["mimicgen"] | None
 
 NO_FRAME = -1
 """The source frame of a step that comes from no source: a bridge, a repeated target, a wait."""
