@@ -10,12 +10,12 @@ import numpy as np
 
 from trajloom.errors import DamagedFileError, MissingExtraError
 from trajloom.folder import Folder
+from trajloom.formats import _video
 from trajloom.tables import Array
 
 UNREADABLE = (OSError, ValueError, EOFError, IndexError, RuntimeError, TypeError, OverflowError)
 CODECS = {
-    # what x264 otherwise computes with a processor's own instructions differs, even from run to run
-    "h264": ("libx264", {"x264-params": "cpu-independent=1"}),
+    "h264": _video.CODECS["h264"],
     # x265 would write into the file which processor it ran on
     "hevc": ("libx265", {"x265-params": "log-level=error:info=0"}),
     "av1": ("libsvtav1", {}),
