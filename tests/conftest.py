@@ -110,9 +110,10 @@ def two_threads():
 
     The worker, and those that come in its place where a test ends it, is forked from a process that has imported.
     """
+    from trajloom.run.execute import SIMULATING
     from trajloom.run.tasks import cluster
 
-    with cluster(workers=1, threads=2, imported=("robosuite", "trajloom.sim.scene")) as client:
+    with cluster(workers=1, threads=2, imported=SIMULATING) as client:
         assert client.scheduler is not None
         yield client.scheduler.address
 
